@@ -1,0 +1,79 @@
+# LoRAStack. `make` alone lists what can be done.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+# Byte code makes synthesis 5 s quicker, so it is wanted even where the environment forbids it.
+unexport PYTHONDONTWRITEBYTECODE
+
+SYNTH_INPUTS := $(shell find infrastructure lambdas training_container -type f \
+	-not -path '*/__pycache__/*' 2>/dev/null) openapi.yaml cdk.json requirements/lambdas.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check format synth openapi token kohya kohya-model kohya-test bench clean
+
+help: ## List what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready cdk.out/LoraStack.template.json ## Upload, train and download a LoRA, start to end (ARGS="--help" for more)
+	@$(BIN)/python -m local.demo $(ARGS)
+
+run: $(VENV)/.ready cdk.out/LoraStack.template.json ## Serve the API at http://127.0.0.1:8080/v1 (ARGS="--port 9000")
+	@$(BIN)/python -m local $(ARGS)
+
+test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests (ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready ## Format, lint, types, and whether openapi.yaml is up to date
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m lambdas.openapi --check
+
+format: $(VENV)/.ready ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+synth: $(VENV)/.ready cdk.out/LoraStack.template.json ## Synthesize the CDK app into cdk.out/
+
+openapi: $(VENV)/.ready ## Write openapi.yaml from the routes
+	@$(BIN)/python -m lambdas.openapi
+
+token: $(VENV)/.ready ## Make a workspace and a token in AWS: WORKSPACE=acme TABLE_NAME=... (an output of the stack)
+	@test -n "$(WORKSPACE)" || { echo "Say which workspace: make token WORKSPACE=acme TABLE_NAME=<output of the stack>" >&2; exit 2; }
+	@test -n "$(TABLE_NAME)" || { echo "Say which table: TABLE_NAME is an output of the stack" >&2; exit 2; }
+	@TABLE_NAME="$(TABLE_NAME)" $(BIN)/python -m lambdas.access.bootstrap --workspace "$(WORKSPACE)"
+
+kohya: $(VENV)/.ready ## Bring the real sd-scripts and an environment for it into .kohya/ (several GB)
+	@$(BIN)/python -m local.kohya.setup $(ARGS)
+
+kohya-model: $(VENV)/.ready ## Make a full-size model of random weights for it (ARGS="--fm-type sd_xl")
+	@$(BIN)/python -m local.kohya.model $(ARGS)
+
+kohya-test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests that need the real sd-scripts
+	@$(BIN)/python -m pytest -m kohya $(ARGS)
+
+bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts
+	@$(BIN)/python -m bench $(ARGS)
+
+setup: $(VENV)/.ready ## Make the virtual environment; the other targets do it by themselves
+
+clean: ## Remove what was built; .lorastack/ (local data) and .kohya/ stay
+	rm -rf $(VENV) build cdk.out .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.ready: requirements/uv.txt requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed and '$(PYTHON)' is not there: install it, or name one with PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): install a newer one and name it with PYTHON=/path/to/python3." >&2; exit 1; }
+	@command -v node >/dev/null || { echo "Node.js 20 or later is needed (the CDK runs on it) and 'node' is not there: install it from nodejs.org or your package manager." >&2; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node.js 20 or later is needed (the CDK runs on it) and 'node' is $$(node -v): install a newer one." >&2; exit 1; }
+	@echo "[1/2] Making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv module is missing: install it (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@echo "[2/2] Installing the dependencies (about a minute at most)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@touch $@
+
+cdk.out/LoraStack.template.json: $(VENV)/.ready $(SYNTH_INPUTS)
+	@echo "Synthesizing the CDK app into cdk.out/"
+	@CDK_OUTDIR=cdk.out $(BIN)/python infrastructure/app.py
+	@touch $@

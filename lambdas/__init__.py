@@ -1,0 +1,1 @@
+"""The functions behind the LoRAStack API: one room per resource, what they share in `core`."""

@@ -1,0 +1,52 @@
+"""The routes of tokens, the health check, and the answer for every path that does not exist."""
+
+from aws_lambda_powertools.event_handler import Response
+
+from lambdas.access import service
+from lambdas.access.schema import Health, NewToken, Token, TokenWithSecret
+from lambdas.core import http
+from lambdas.core.caller import CurrentCaller
+from lambdas.core.http import IdempotencyKey
+from lambdas.core.idempotency import Attempt
+from lambdas.core.pages import Cursor, Limit, Page
+from lambdas.core.settings import Settings
+
+app = http.resolver()
+
+
+@app.post("/tokens", status_code=201, tags=["Access"], operation_id="createToken")
+def create_token(
+    caller: CurrentCaller, body: NewToken, idempotency_key: IdempotencyKey = None
+) -> Response[TokenWithSecret]:
+    """Create a token.
+
+    The secret is in this answer and never again.
+    """
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /tokens", body)
+    made = service.create(caller.workspace, body, attempt)
+    return http.created(made, f"/tokens/{made.id}")
+
+
+@app.get("/tokens", tags=["Access"], operation_id="listTokens")
+def list_tokens(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = None) -> Page[Token]:
+    """List tokens, newest first, without their secrets."""
+    return service.page(caller, limit, cursor)
+
+
+@app.delete("/tokens/<token_id>", status_code=204, tags=["Access"], operation_id="deleteToken")
+def delete_token(caller: CurrentCaller, token_id: str) -> Response[None]:
+    """Revoke a token.
+
+    It stops working within 60 s.
+    """
+    service.delete(caller, token_id)
+    return Response(status_code=204)
+
+
+@app.get("/health", tags=["Service"], operation_id="getHealth", security=[])
+def get_health() -> Health:
+    """Say that the service answers; needs no token."""
+    return Health(status="ok", deployment=Settings.load().deployment)
+
+
+handler = http.handler_of(app)

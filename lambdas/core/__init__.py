@@ -1,0 +1,1 @@
+"""What every room shares: errors, HTTP, the table, AWS clients, ids, settings, logging."""

@@ -1,0 +1,97 @@
+"""The one S3 bucket, for the few bytes that functions read or write themselves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from lambdas.core import aws
+from lambdas.core.settings import Settings
+
+_ABSENT = {"NoSuchKey", "404", "403", "AccessDenied"}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing tells of it; size in bytes."""
+
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some bytes of an object and the size of the whole."""
+
+    data: bytes
+    total_size: int
+
+
+def put(key: str, body: bytes, content_type: str = "application/json") -> None:
+    """Write an object whole."""
+    aws.s3().put_object(Bucket=_name(), Key=key, Body=body, ContentType=content_type)
+
+
+def read(key: str) -> bytes | None:
+    """Return an object's bytes, None when there is none."""
+    try:
+        return aws.s3().get_object(Bucket=_name(), Key=key)["Body"].read()
+    except ClientError as error:
+        if _means_absent(error):
+            return None
+        raise
+
+
+def read_span(key: str, first: int, last: int) -> Span | None:
+    """Return the bytes `first` to `last`, both counted, as far as they exist.
+
+    None when there is no such object. An empty object gives an empty span.
+    """
+    try:
+        answer = aws.s3().get_object(Bucket=_name(), Key=key, Range=f"bytes={first}-{last}")
+    except ClientError as error:
+        if _code(error) == "InvalidRange":
+            return Span(b"", first)
+        if _means_absent(error):
+            return None
+        raise
+    return Span(answer["Body"].read(), int(answer["ContentRange"].rpartition("/")[2]))
+
+
+def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+    """Yield what lies under a prefix in the order of the keys, 1,000 to a call."""
+    pages = aws.s3().get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=_name(), Prefix=prefix, StartAfter=after):
+        for entry in page.get("Contents", []):
+            yield StoredObject(entry["Key"], entry["Size"])
+
+
+def copy(source: str, target: str) -> None:
+    """Copy an object of at most 5 GB within the bucket, on S3's side."""
+    aws.s3().copy_object(
+        Bucket=_name(), Key=target, CopySource=f"{_name()}/{quote(source, safe='/')}"
+    )
+
+
+def delete(key: str) -> None:
+    """Remove an object; none there is as well."""
+    aws.s3().delete_object(Bucket=_name(), Key=key)
+
+
+def uri(key: str) -> str:
+    """Return the `s3://` address of a key or a prefix."""
+    return f"s3://{_name()}/{key}"
+
+
+def _means_absent(error: ClientError) -> bool:
+    # Without ListBucket, S3 answers 403 for a key that does not exist.
+    return _code(error) in _ABSENT
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _name() -> str:
+    return Settings.load().bucket_name

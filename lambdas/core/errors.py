@@ -1,0 +1,112 @@
+"""The one error tree. Everything that a caller is told goes wrong is one of these.
+
+    ServiceError
+    ├── InvalidRequest            400  the request itself can't be read (no JSON, a bad cursor)
+    ├── InvalidToken              401  the bearer token has expired
+    ├── RoleNotAllowed            403  the token's role may not do this
+    ├── NotFound                  404  no such thing in this workspace
+    ├── MethodNotAllowed          405  the path exists, the method does not
+    ├── Conflict                  409  a name in use, a status that does not allow it
+    ├── UnsupportedMediaType      415  the body is not application/json
+    ├── Unprocessable             422  read, understood and refused: every fault named
+    ├── TooManyRequests           429  a limit of the workspace is reached
+    └── Unavailable               503  a service that we need refuses or is throttled: try again
+
+`core/http.py` has the one table from these to HTTP status.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: where (an RFC 6901 pointer into the body, or `query:limit`) and
+    what to do about it."""
+
+    pointer: str
+    message: str
+
+
+class ServiceError(Exception):
+    """What went wrong, in words for the caller.
+
+    `code` is stable and for programs; `detail` is for people; `faults` name the single fields.
+    """
+
+    default_code: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.default_code
+        self.faults = tuple(faults)
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(ServiceError):
+    """The request can't be read."""
+
+    default_code = "invalid_request"
+
+
+class InvalidToken(ServiceError):
+    """The bearer token was good once and is no longer."""
+
+    default_code = "token_expired"
+
+
+class RoleNotAllowed(ServiceError):
+    """The token's role may not do this."""
+
+    default_code = "role_not_allowed"
+
+
+class NotFound(ServiceError):
+    """Nothing of that id in the caller's workspace; what others own is not told apart."""
+
+    default_code = "not_found"
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, the method does not."""
+
+    default_code = "method_not_allowed"
+
+
+class Conflict(ServiceError):
+    """The state of the thing, or a name in use, does not allow it."""
+
+    default_code = "conflict"
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is of a kind that we do not read."""
+
+    default_code = "unsupported_media_type"
+
+
+class Unprocessable(ServiceError):
+    """Understood and refused; `faults` has every fault at once."""
+
+    default_code = "validation_failed"
+
+
+class TooManyRequests(ServiceError):
+    """A limit of the workspace is reached."""
+
+    default_code = "limit_reached"
+
+
+class Unavailable(ServiceError):
+    """A service behind ours refuses for now; nothing was lost and the caller may try again."""
+
+    default_code = "unavailable"

@@ -1,0 +1,95 @@
+"""The `Idempotency-Key` header: a retry answers what the first request made.
+
+The record is written in the transaction that makes the resource, so there is never one without the
+other. It holds the resource's id and the hash of the body; the answer is rendered anew.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from lambdas.core import clock, table
+from lambdas.core.errors import Conflict, Unprocessable
+from lambdas.core.table import ConditionFailed, Item, Key, Put, Write
+
+KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One POST: who sends it, under what key (None: no promise asked for), with what body."""
+
+    workspace: str
+    key: str | None
+    body_hash: str
+
+    @classmethod
+    def of(cls, workspace: str, key: str | None, route: str, body: BaseModel) -> "Attempt":
+        """Return the attempt for a validated body on a route."""
+        text = f"{route}\n{body.model_dump_json()}"
+        return cls(workspace, key, hashlib.sha256(text.encode()).hexdigest())
+
+    @property
+    def record_key(self) -> Key | None:
+        """Return where the record of this attempt lies."""
+        return None if self.key is None else Key(f"{self.workspace}#idempotency", self.key)
+
+    def record(self, resource_id: str) -> list[Put]:
+        """Return the write that remembers what this attempt made; none without a key."""
+        key = self.record_key
+        if key is None:
+            return []
+        expires = clock.epoch(clock.later(KEPT_SECONDS))
+        item: Item = {
+            "pk": key.pk,
+            "sk": key.sk,
+            "resource_id": resource_id,
+            "body_hash": self.body_hash,
+            "expires_at": expires,
+        }
+        # TTL lags by up to days, so an expired record counts as none.
+        condition = "attribute_not_exists(#pk) OR #expires_at <= :now"
+        return [Put(item, condition, {"now": clock.epoch(clock.now())})]
+
+    def made_before(self) -> str | None:
+        """Return the id of what an earlier attempt with this key made, None if this is the first.
+
+        Raises Unprocessable when the key was used for another body.
+        """
+        key = self.record_key
+        return None if key is None else self.made(table.get(key, consistent=True))
+
+    def transact(
+        self, resource_id: str, lock: Write, *others: Write, taken: Conflict
+    ) -> str | None:
+        """Carry out the writes that make a resource, and remember the attempt, as one.
+
+        `lock` is the write of the resource's name: where its condition fails, `taken` is raised.
+        Returns the id of what another attempt with this key made first; None: this one did.
+        """
+        record = self.record(resource_id)
+        try:
+            table.transact([*record, lock, *others])
+        except ConditionFailed as error:
+            if record and 0 in error.found:
+                return self.made(error.found[0])
+            if len(record) in error.found:
+                raise taken from error
+            raise
+        return None
+
+    def made(self, record: Item | None) -> str | None:
+        """Return the id of what an earlier attempt made, None if this is the first.
+
+        Raises Unprocessable when the key was used for another body.
+        """
+        if record is None or record["expires_at"] <= clock.epoch(clock.now()):
+            return None
+        if record["body_hash"] != self.body_hash:
+            raise Unprocessable(
+                "This Idempotency-Key was used for a request with another body. "
+                "Take a new key for a new request.",
+                code="idempotency_key_reused",
+            )
+        return str(record["resource_id"])

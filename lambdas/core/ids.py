@@ -1,0 +1,35 @@
+"""Ids that sort by time: ULIDs (https://github.com/ulid/spec) behind a prefix."""
+
+import re
+import secrets
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ID = re.compile(r"^(ds|img|mdl|trn|tok)_[0-9A-HJKMNP-TV-Z]{26}$")
+
+
+def ulid(milliseconds: int | None = None) -> str:
+    """Return 26 Crockford base32 characters: 48 bits of time, 80 of chance."""
+    when = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
+    number = (when << 80) | secrets.randbits(80)
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id, e.g. `ds_01JD…`."""
+    return f"{prefix}_{ulid()}"
+
+
+def looks_like_id(text: str) -> bool:
+    """Say whether the text has the form of an id of ours, of any kind."""
+    return _ID.match(text) is not None
+
+
+def ulid_of(identifier: str) -> str:
+    """Return the ULID behind an id's prefix."""
+    return identifier.partition("_")[2]
+
+
+def sibling(identifier: str, prefix: str) -> str:
+    """Return the id of another kind that belongs to this one: the LoRA of a training, say."""
+    return f"{prefix}_{ulid_of(identifier)}"

@@ -1,0 +1,322 @@
+"""The one DynamoDB table: items as plain dicts, conditions in DynamoDB's own words, no Scan.
+
+In an expression `#name` stands for the attribute `name` and `:value` for an entry of `values`;
+the maps that DynamoDB wants are made here.
+"""
+
+import random
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.core import aws
+from lambdas.core.errors import Unavailable
+from lambdas.core.settings import Settings
+
+Item = dict[str, Any]
+
+# Reasons for which a whole transaction is to be tried again, see
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_TRANSIENT_ERRORS = {"TransactionConflictException", "TransactionInProgressException"}
+_ATTEMPTS = 8
+_LONGEST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Key:
+    """The primary key of an item."""
+
+    pk: str
+    sk: str
+
+
+class ConditionFailed(Exception):
+    """A condition did not hold: `found` has what lay there, by the index of the write it stopped.
+
+    None stands for no item. A write that failed no condition of its own is absent.
+    """
+
+    def __init__(self, found: Mapping[int, Item | None]) -> None:
+        super().__init__(f"condition failed for write {sorted(found)}")
+        self.found = dict(found)
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write an item whole; by default only where none is."""
+
+    item: Item
+    condition: str | None = "attribute_not_exists(#pk)"
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Change attributes of the item at `key`: `expression` as in UpdateExpression."""
+
+    key: Key
+    expression: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    condition: str | None = "attribute_exists(#pk)"
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove the item at `key`."""
+
+    key: Key
+    condition: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Hold the whole transaction to a condition on an item that it does not write."""
+
+    key: Key
+    condition: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Write = Put | Update | Delete | Check
+
+
+@dataclass(frozen=True)
+class Page:
+    """Items of one Query and the sort key from which the next goes on."""
+
+    items: tuple[Item, ...]
+    last: Key | None
+
+
+def get(key: Key, *, consistent: bool = False) -> Item | None:
+    """Read one item."""
+    answer = aws.dynamodb().get_item(
+        TableName=_name(), Key=_encode_key(key), ConsistentRead=consistent
+    )
+    found = answer.get("Item")
+    return None if found is None else _decode_item(found)
+
+
+def batch_get(keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
+    """Read up to 100 items in one call; what does not exist is absent from the answer."""
+    unique = list(dict.fromkeys(keys))
+    request: Any = {
+        _name(): {"Keys": [_encode_key(key) for key in unique], "ConsistentRead": consistent}
+    }
+    found: dict[Key, Item] = {}
+    for attempt in range(_ATTEMPTS):
+        answer = aws.dynamodb().batch_get_item(RequestItems=request)
+        items = [_decode_item(item) for item in answer["Responses"].get(_name(), [])]
+        found |= {Key(item["pk"], item["sk"]): item for item in items}
+        request = answer.get("UnprocessedKeys")
+        if not request:
+            return found
+        _pause(attempt)
+    raise Unavailable("The database is busy. Try again in a moment.")
+
+
+def query(
+    pk: str,
+    *,
+    limit: int,
+    after: str | None = None,
+    newest_first: bool = True,
+) -> Page:
+    """Read one page of the items that share `pk`, in the order of their sort keys."""
+    start = None if after is None else {"pk": pk, "sk": after}
+    return _query("#pk = :pk", {"pk": pk}, limit, start, newest_first)
+
+
+def query_facet(facet: str, *, limit: int, after: Key | None = None) -> Page:
+    """Read one page of the items of a facet, newest first."""
+    start = None if after is None else {"facet": facet, "pk": after.pk, "sk": after.sk}
+    return _query("#facet = :facet", {"facet": facet}, limit, start, True, index="facets")
+
+
+def query_due(shard: str, until: str, *, limit: int) -> Page:
+    """Read what of a shard of the `open` index wants looking at by `until`."""
+    return _query(
+        "#open_shard = :shard AND #next_check_at <= :until",
+        {"shard": shard, "until": until},
+        limit,
+        None,
+        False,
+        index="open",
+    )
+
+
+def _query(
+    condition: str,
+    values: Mapping[str, Any],
+    limit: int,
+    start: Item | None,
+    newest_first: bool,
+    index: str | None = None,
+) -> Page:
+    request: Any = {
+        "TableName": _name(),
+        "KeyConditionExpression": condition,
+        "Limit": limit,
+        "ScanIndexForward": not newest_first,
+        **_placeholders(condition, values),
+    }
+    if index:
+        request["IndexName"] = index
+    if start:
+        request["ExclusiveStartKey"] = encode_item(start)
+    answer = aws.dynamodb().query(**request)
+    last = answer.get("LastEvaluatedKey")
+    return Page(
+        items=tuple(_decode_item(item) for item in answer["Items"]),
+        last=None if last is None else Key(last["pk"]["S"], last["sk"]["S"]),
+    )
+
+
+def write(single: Write) -> None:
+    """Carry out one write.
+
+    Raises ConditionFailed when its condition does not hold.
+    """
+    calls = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}
+    ((kind, request),) = _request(single).items()
+    try:
+        getattr(aws.dynamodb(), calls[kind])(**request)
+    except ClientError as error:
+        if _code(error) == "ConditionalCheckFailedException":
+            raise ConditionFailed({0: _old_item(error.response)}) from error
+        raise
+
+
+def transact(writes: Sequence[Write]) -> None:
+    """Carry out all writes or none, trying again with jitter where DynamoDB asks for it.
+
+    Raises ConditionFailed with what the writes found whose condition does not hold.
+    """
+    requests: Any = [_request(single) for single in writes]
+    for attempt in range(_ATTEMPTS):
+        try:
+            aws.dynamodb().transact_write_items(TransactItems=requests)
+            return
+        except ClientError as error:
+            _raise_unless_transient(error)
+            _pause(attempt)
+    raise Unavailable("The database is busy with the same records. Try again in a moment.")
+
+
+def _raise_unless_transient(error: ClientError) -> None:
+    if _code(error) in _TRANSIENT_ERRORS:
+        return
+    if _code(error) != "TransactionCanceledException":
+        raise error
+    reasons: Any = error.response.get("CancellationReasons", [])
+    found = {
+        index: _old_item(reason)
+        for index, reason in enumerate(reasons)
+        if reason.get("Code") == "ConditionalCheckFailed"
+    }
+    if found:
+        raise ConditionFailed(found) from error
+    if not _TRANSIENT & {reason.get("Code") for reason in reasons}:
+        raise error
+
+
+def _old_item(told: Mapping[str, Any]) -> Item | None:
+    item = told.get("Item")
+    return _decode_item(item) if item else None
+
+
+def _pause(attempt: int) -> None:
+    # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.02 * 2**attempt)))  # noqa: S311
+
+
+def _request(single: Write) -> dict[str, Any]:
+    match single:
+        case Put(item, condition, values):
+            body: Item = {"Item": encode_item(item)}
+            return {"Put": body | _conditioned(condition, values)}
+        case Update(key, expression, values, condition):
+            body = {"Key": _encode_key(key), "UpdateExpression": expression}
+            return {"Update": body | _conditioned(condition, values, expression)}
+        case Delete(key, condition, values):
+            return {"Delete": {"Key": _encode_key(key)} | _conditioned(condition, values)}
+        case Check(key, condition, values):
+            body = {"Key": _encode_key(key)}
+            return {"ConditionCheck": body | _conditioned(condition, values)}
+
+
+def _conditioned(condition: str | None, values: Mapping[str, Any], update: str = "") -> Item:
+    request = {"TableName": _name()} | _placeholders(f"{condition or ''} {update}", values)
+    if condition:
+        request |= {
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    return request
+
+
+def _placeholders(expressions: str, values: Mapping[str, Any]) -> Item:
+    names = {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
+    filled = {f":{name}": _encode(value) for name, value in values.items()}
+    return ({"ExpressionAttributeNames": names} if names else {}) | (
+        {"ExpressionAttributeValues": filled} if filled else {}
+    )
+
+
+def encode_item(item: Item) -> dict[str, Any]:
+    """Turn a plain dict into DynamoDB's attribute values; None is left out."""
+    return {name: _encode(value) for name, value in item.items() if value is not None}
+
+
+def _encode(value: Any) -> Any:
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int() | float() | Decimal():
+            return {"N": str(value)}
+        case str():
+            return {"S": value}
+        case dict():
+            return {"M": encode_item(value)}
+        case list() | tuple():
+            return {"L": [_encode(one) for one in value]}
+    raise TypeError(f"no DynamoDB attribute for a {type(value).__name__}")
+
+
+def _decode_item(item: Mapping[str, Any]) -> Item:
+    return {name: _decode(value) for name, value in item.items()}
+
+
+def _decode(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    match kind:
+        case "NULL":
+            return None
+        case "N":
+            return float(content) if set(content) & set(".eE") else int(content)
+        case "M":
+            return _decode_item(content)
+        case "L":
+            return [_decode(one) for one in content]
+    return content
+
+
+def _encode_key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _name() -> str:
+    return Settings.load().table_name

@@ -1,0 +1,1 @@
+"""Datasets: folders of captioned images, uploaded by presigned URL."""

@@ -1,0 +1,162 @@
+"""Datasets in the table, their declared and uploaded files in the bucket."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from lambdas.core import bucket, clock, presign, table
+from lambdas.core.errors import Conflict, NotFound
+from lambdas.core.idempotency import Attempt
+from lambdas.core.names import name_taken
+from lambdas.core.presign import SignedUpload
+from lambdas.core.table import Item, Key, Put, Update
+from lambdas.datasets.schema import Dataset, File, Report
+
+
+def key_of(workspace: str, dataset_id: str) -> Key:
+    """Return where a dataset's item lies."""
+    return Key(f"{workspace}#dataset", dataset_id)
+
+
+def name_key(workspace: str, name: str) -> Key:
+    """Return where the lock on a dataset's name lies; its `id` is the dataset's."""
+    return Key(f"{workspace}#dataset#name", name)
+
+
+def folder_of(workspace: str, dataset_id: str) -> str:
+    """Return the prefix under which all that a dataset has lies in the bucket."""
+    return f"{workspace}/datasets/{dataset_id}/"
+
+
+def from_item(item: Item) -> Dataset:
+    """Turn a dataset's item into a dataset."""
+    return Dataset.model_validate(item)
+
+
+def get(workspace: str, dataset_id: str) -> tuple[Dataset, int]:
+    """Return a dataset and the version of its file list.
+
+    Raises NotFound.
+    """
+    item = table.get(key_of(workspace, dataset_id))
+    if item is None:
+        raise NotFound(f"There is no dataset {dataset_id} in this workspace.")
+    return from_item(item), int(item["files_version"])
+
+
+def page(workspace: str, limit: int, after: str | None) -> table.Page:
+    """Return one page of datasets, newest first."""
+    return table.query(f"{workspace}#dataset", limit=limit, after=after)
+
+
+def insert(workspace: str, dataset: Dataset, files: Sequence[File], attempt: Attempt) -> str | None:
+    """Keep a new dataset: its files first, then the record, name and idempotency as one.
+
+    Returns the id of the dataset that another attempt with the same key made first; nothing is left
+    of this one then, nor when Conflict is raised because the name is in use.
+    """
+    _put_files(workspace, dataset.id, 1, files)
+    lock = name_key(workspace, dataset.name)
+    key = key_of(workspace, dataset.id)
+    item = {"pk": key.pk, "sk": key.sk, "files_version": 1} | dataset.model_dump(mode="json")
+    kept = False
+    try:
+        made_first = attempt.transact(
+            dataset.id,
+            Put({"pk": lock.pk, "sk": lock.sk, "id": dataset.id}),
+            Put(item),
+            taken=name_taken("dataset", dataset.name),
+        )
+        kept = made_first is None
+        return made_first
+    finally:
+        if not kept:
+            bucket.delete(_files_key(workspace, dataset.id, 1))
+
+
+def declared_files(workspace: str, dataset_id: str, version: int) -> list[File]:
+    """Return the files that a dataset is to have."""
+    body = bucket.read(_files_key(workspace, dataset_id, version))
+    entries: list[dict[str, Any]] = json.loads(body or b"[]")
+    return [File.model_validate(entry) for entry in entries]
+
+
+def declare_more(
+    workspace: str, dataset: Dataset, version: int, files: Sequence[File]
+) -> tuple[Dataset, int]:
+    """Replace the list of declared files; the dataset waits for uploads again.
+
+    Raises Conflict when another request changed the list meanwhile.
+    """
+    _put_files(workspace, dataset.id, version + 1, files)
+    changed = dataset.model_copy(
+        update={
+            "status": "uploading",
+            "report": None,
+            "file_count": len(files),
+            "total_bytes": sum(file.size for file in files),
+            "updated_at": clock.now(),
+        }
+    )
+    _replace(workspace, changed, version, version + 1)
+    return changed, version + 1
+
+
+def uploaded_sizes(workspace: str, dataset: Dataset) -> dict[str, int]:
+    """Return the size in bytes of each file that lies in the bucket, by name."""
+    prefix = f"{folder_of(workspace, dataset.id)}{dataset.prefix}/"
+    return {found.key.removeprefix(prefix): found.size for found in bucket.objects_under(prefix)}
+
+
+def settle(
+    workspace: str, dataset: Dataset, version: int, report: Report, *, valid: bool
+) -> Dataset:
+    """Record what `complete` found.
+
+    Raises Conflict when another request changed the file list meanwhile.
+    """
+    settled = dataset.model_copy(
+        update={
+            "status": "ready" if valid else "invalid",
+            "report": report,
+            "updated_at": clock.now(),
+        }
+    )
+    _replace(workspace, settled, version, version)
+    return settled
+
+
+def signed_upload(workspace: str, dataset: Dataset, file: File) -> SignedUpload:
+    """Sign the upload of one file."""
+    key = f"{folder_of(workspace, dataset.id)}{dataset.prefix}/{file.name}"
+    return presign.put_once(key, file.size)
+
+
+def _replace(workspace: str, dataset: Dataset, version: int, new_version: int) -> None:
+    values = dataset.model_dump(
+        mode="json", include={"status", "report", "file_count", "total_bytes", "updated_at"}
+    )
+    assignments = ", ".join(f"#{name} = :{name}" for name in values)
+    try:
+        table.write(
+            Update(
+                key_of(workspace, dataset.id),
+                f"SET {assignments}, #files_version = :new_version",
+                values | {"new_version": new_version, "version": version, "deleting": "deleting"},
+                "#files_version = :version AND #status <> :deleting",
+            )
+        )
+    except table.ConditionFailed as error:
+        raise Conflict(
+            "Another request changed this dataset at the same moment. Read it and try again.",
+            code="changed_meanwhile",
+        ) from error
+
+
+def _put_files(workspace: str, dataset_id: str, version: int, files: Sequence[File]) -> None:
+    body = json.dumps([file.model_dump() for file in files], ensure_ascii=False)
+    bucket.put(_files_key(workspace, dataset_id, version), body.encode())
+
+
+def _files_key(workspace: str, dataset_id: str, version: int) -> str:
+    return f"{folder_of(workspace, dataset_id)}files/{version:06d}.json"

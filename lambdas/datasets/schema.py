@@ -1,0 +1,203 @@
+"""What a dataset is, as the API takes it, tells it and keeps it."""
+
+import re
+import unicodedata
+from collections import Counter
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from lambdas.core.names import Name
+from lambdas.core.presign import SignedUpload
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+CAPTION_SUFFIX = ".txt"
+MOST_FILES = 10_000
+MOST_BYTES = 64 * 1024**2
+MOST_NAME_BYTES = 200
+MOST_SUBJECT_BYTES = 100
+PREFIX_PATTERN = r"^[1-9][0-9]{0,3}_.+$"
+
+_PREFIX = re.compile(r"^([1-9][0-9]{0,3})_(.+)$")
+
+Status = Literal["uploading", "validating", "ready", "invalid", "deleting"]
+CaptionPolicy = Literal["required", "subject", "empty"]
+
+
+def has_control_character(text: str) -> bool:
+    """Say whether a text has a character of Unicode's kinds Cc, Cf, Cs, Co or Cn."""
+    return any(unicodedata.category(character).startswith("C") for character in text)
+
+
+def check_prefix(prefix: str) -> str:
+    """Return the prefix in NFC.
+
+    Raises ValueError when it is not repeats, an underscore and a subject.
+    """
+    prefix = unicodedata.normalize("NFC", prefix)
+    found = _PREFIX.match(prefix)
+    if found is None:
+        raise ValueError(
+            "must be repeats, an underscore and the subject, as in 10_tusiji: "
+            "a number from 1 to 9999, then _, then a word"
+        )
+    subject = found[2]
+    if "/" in subject or "\\" in subject or has_control_character(subject):
+        raise ValueError("the subject may have no slash, backslash or control character")
+    if len(subject.encode()) > MOST_SUBJECT_BYTES:
+        raise ValueError(f"the subject may have at most {MOST_SUBJECT_BYTES} bytes in UTF-8")
+    return prefix
+
+
+def check_file_name(name: str) -> str:
+    """Return the file name in NFC.
+
+    Raises ValueError when it is a path, too long or of a kind that no dataset holds.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if "/" in name or "\\" in name or name.startswith(".."):
+        raise ValueError("must be a plain file name: no folder, slash, backslash or ..")
+    if has_control_character(name):
+        raise ValueError("may have no control or invisible character")
+    if len(name.encode()) > MOST_NAME_BYTES:
+        raise ValueError(f"may have at most {MOST_NAME_BYTES} bytes in UTF-8")
+    if suffix_of(name) not in IMAGE_SUFFIXES | {CAPTION_SUFFIX}:
+        raise ValueError("must end in .png, .jpg, .jpeg, .webp, .bmp (image) or .txt (caption)")
+    return name
+
+
+def suffix_of(name: str) -> str:
+    """Return a file name's suffix in lower case, `.png` say."""
+    return PurePosixPath(name).suffix.lower()
+
+
+def stem_of(name: str) -> str:
+    """Return a file name without its suffix: by it an image and its caption pair."""
+    return PurePosixPath(name).stem
+
+
+def is_image(name: str) -> bool:
+    """Say whether a file name is that of an image."""
+    return suffix_of(name) in IMAGE_SUFFIXES
+
+
+class File(BaseModel):
+    """A file that is to be uploaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(check_file_name)] = Field(
+        description="Image or caption; a caption has its image's name with .txt. Unicode, NFC, at "
+        "most 200 bytes.",
+        examples=["demo1.png"],
+    )
+    size: Annotated[int, Field(ge=0, le=MOST_BYTES, description="In bytes, exactly.")]
+
+
+def _check_files(files: list[File]) -> list[File]:
+    names = Counter(file.name for file in files)
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise ValueError(f"each name once, but {_some(twice)} stands twice")
+    stems = Counter(stem_of(file.name) for file in files if is_image(file.name))
+    shared = sorted(stem for stem, count in stems.items() if count > 1)
+    if shared:
+        raise ValueError(
+            f"one image for each caption, but several images are called {_some(shared)}: "
+            "rename all but one"
+        )
+    empty = sorted(file.name for file in files if is_image(file.name) and file.size == 0)
+    if empty:
+        raise ValueError(f"an image has bytes, but {_some(empty)} has size 0")
+    return files
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+Files = Annotated[list[File], Field(max_length=MOST_FILES), AfterValidator(_check_files)]
+
+
+class NewDataset(BaseModel):
+    """A dataset to be: its name, its place in an epoch and its files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    description: str = Field(default="", max_length=1000)
+    prefix: Annotated[str, AfterValidator(check_prefix)] = Field(
+        description="Repeats within one epoch, an underscore, the subject: as Kohya's folders.",
+        json_schema_extra={"pattern": PREFIX_PATTERN},
+        examples=["10_tusiji"],
+    )
+    caption_policy: CaptionPolicy = Field(
+        default="required",
+        description="What of an image without caption: `required` refuses the dataset, `subject` "
+        "trains it on the prefix's subject, `empty` on no words.",
+    )
+    files: Files = Field(min_length=1, description="Every image and every caption.")
+
+
+class MoreUploads(BaseModel):
+    """What `uploads` is asked for: fresh URLs for what is missing, more files as well."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: Files = Field(default=[], description="Files that the dataset is to have besides.")
+
+
+class Report(BaseModel):
+    """What `complete` found; lists name at most 100 files."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images: int = Field(description="How many images there are.")
+    captions: int = Field(description="How many captions there are.")
+    images_without_caption: list[str]
+    captions_without_image: list[str]
+
+
+class Dataset(BaseModel):
+    """A folder of captioned images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    description: str
+    status: Status = Field(description="`ready` can be trained on; `invalid` says why in `report`.")
+    prefix: str
+    repeats: int = Field(description="How often each image is seen within one epoch.")
+    subject: str
+    caption_policy: CaptionPolicy
+    file_count: int
+    total_bytes: int
+    report: Report | None = Field(default=None, description="null until `complete`.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class FileUpload(BaseModel):
+    """Where a file of a dataset is to be put."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    upload: SignedUpload
+
+
+class DatasetUploads(BaseModel):
+    """A dataset and where its missing files go, at most 500 to an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: Dataset
+    uploads: list[FileUpload]
+    missing: int = Field(
+        description="How many files are missing in all; when more than `uploads` has, upload "
+        "these and ask POST /datasets/{id}/uploads again."
+    )

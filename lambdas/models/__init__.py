@@ -1,0 +1,1 @@
+"""Models: base checkpoints that people upload and LoRAs that trainings leave."""

@@ -1,0 +1,211 @@
+"""Models in the table, their files in the bucket."""
+
+from collections.abc import Sequence
+
+from botocore.exceptions import ClientError
+
+from lambdas.core import aws, bucket, presign, table
+from lambdas.core.errors import Conflict, NotFound, Unprocessable
+from lambdas.core.idempotency import Attempt
+from lambdas.core.names import name_taken
+from lambdas.core.presign import SignedDownload
+from lambdas.core.settings import Settings
+from lambdas.core.table import Delete, Item, Key, Put, Update
+from lambdas.models import safetensors
+from lambdas.models.safetensors import Header, NotSafetensors
+from lambdas.models.schema import Model, PartUpload, Upload, UploadedPart
+
+_REFUSED_PARTS = {
+    "InvalidPart": "A part was not found or has another ETag: send each ETag as S3 answered it.",
+    "InvalidPartOrder": "A part number stands twice.",
+    "EntityTooSmall": "A part is missing or smaller than part_size.",
+}
+
+
+def key_of(workspace: str, model_id: str) -> Key:
+    """Return where a model's item lies."""
+    return Key(f"{workspace}#model", model_id)
+
+
+def name_key(workspace: str, name: str) -> Key:
+    """Return where the lock on a model's name lies; its `id` is the model's."""
+    return Key(f"{workspace}#model#name", name)
+
+
+def folder_of(workspace: str, model_id: str) -> str:
+    """Return the prefix under which a model's one file lies in the bucket."""
+    return f"{workspace}/models/{model_id}/"
+
+
+def file_key(workspace: str, model: Model) -> str:
+    """Return where a model's file lies in the bucket."""
+    return f"{folder_of(workspace, model.id)}{model.file_name}"
+
+
+def from_item(item: Item) -> Model:
+    """Turn a model's item into a model."""
+    return Model.model_validate(item)
+
+
+def put_of(workspace: str, model: Model, upload: Upload | None = None) -> Put:
+    """Return the write that keeps a new model."""
+    key = key_of(workspace, model.id)
+    item: Item = {"pk": key.pk, "sk": key.sk, "facet": f"{workspace}#model#{model.type}"}
+    if upload:
+        item["upload"] = upload.model_dump()
+    return Put(item | model.model_dump(mode="json"))
+
+
+def get(workspace: str, model_id: str) -> Model:
+    """Return a model.
+
+    Raises NotFound.
+    """
+    return from_item(_item(workspace, model_id))
+
+
+def get_upload(workspace: str, model_id: str) -> tuple[Model, Upload | None]:
+    """Return a model and the upload that its bytes come by; None once it has ended.
+
+    Raises NotFound.
+    """
+    item = _item(workspace, model_id)
+    upload = item.get("upload")
+    return from_item(item), None if upload is None else Upload.model_validate(upload)
+
+
+def _item(workspace: str, model_id: str) -> Item:
+    item = table.get(key_of(workspace, model_id))
+    if item is None:
+        raise NotFound(f"There is no model {model_id} in this workspace.")
+    return item
+
+
+def page(workspace: str, model_type: str | None, limit: int, after: str | None) -> table.Page:
+    """Return one page of models, newest first."""
+    if model_type is None:
+        return table.query(f"{workspace}#model", limit=limit, after=after)
+    start = Key(f"{workspace}#model", after) if after else None
+    return table.query_facet(f"{workspace}#model#{model_type}", limit=limit, after=start)
+
+
+def start_upload(workspace: str, model: Model, part_size: int) -> Upload:
+    """Begin a multipart upload; S3 forgets it by itself when it is abandoned."""
+    answer = aws.s3().create_multipart_upload(
+        Bucket=_bucket(), Key=file_key(workspace, model), ContentType="application/octet-stream"
+    )
+    return Upload(upload_id=answer["UploadId"], part_size=part_size)
+
+
+def insert(workspace: str, model: Model, upload: Upload, attempt: Attempt) -> str | None:
+    """Keep a new model, its name and the idempotency record as one.
+
+    Returns the id of the model that another attempt with the same key made first; this upload is
+    ended then, also when Conflict is raised because the name is in use.
+    """
+    kept = False
+    try:
+        made_first = attempt.transact(
+            model.id,
+            lock_of(workspace, model.name, model.id),
+            put_of(workspace, model, upload),
+            taken=name_taken("model", model.name),
+        )
+        kept = made_first is None
+        return made_first
+    finally:
+        if not kept:
+            _abort(workspace, model, upload)
+
+
+def lock_of(workspace: str, name: str, model_id: str) -> Put:
+    """Return the write that takes a name for a model."""
+    key = name_key(workspace, name)
+    return Put({"pk": key.pk, "sk": key.sk, "id": model_id})
+
+
+def signed_part(workspace: str, model: Model, upload: Upload, part_number: int) -> PartUpload:
+    """Sign the upload of one part."""
+    size = upload.size_of(part_number, model.size)
+    signed = presign.put_part(file_key(workspace, model), upload.upload_id, part_number, size)
+    return PartUpload(part_number=part_number, size=size, upload=signed)
+
+
+def signed_download(workspace: str, model: Model) -> SignedDownload:
+    """Sign the download of a model's file."""
+    return presign.get(file_key(workspace, model), model.file_name)
+
+
+def join_parts(workspace: str, model: Model, upload: Upload, parts: Sequence[UploadedPart]) -> None:
+    """Make one object of the parts; when that was done before, nothing happens.
+
+    Raises Unprocessable when S3 does not accept the parts.
+    """
+    ordered = sorted(parts, key=lambda part: part.part_number)
+    try:
+        aws.s3().complete_multipart_upload(
+            Bucket=_bucket(),
+            Key=file_key(workspace, model),
+            UploadId=upload.upload_id,
+            MultipartUpload={
+                "Parts": [{"PartNumber": part.part_number, "ETag": part.etag} for part in ordered]
+            },
+        )
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code == "NoSuchUpload":
+            return
+        if code not in _REFUSED_PARTS:
+            raise
+        raise Unprocessable(_REFUSED_PARTS[code], code="parts_refused") from error
+
+
+def read_header(key: str) -> Header:
+    """Read the safetensors header of an object in at most two ranged reads.
+
+    Raises NotSafetensors, also when there is no such object.
+    """
+
+    def read(first: int, last: int) -> tuple[bytes, int]:
+        span = bucket.read_span(key, first, last)
+        if span is None:
+            raise NotSafetensors("not_uploaded", "The file is not there: upload it again.")
+        return span.data, span.total_size
+
+    return safetensors.read_header(read)
+
+
+def settle(workspace: str, model: Model) -> None:
+    """Record what a file turned out to be; an invalid one gives its name back.
+
+    Raises Conflict when another request changed the model meanwhile.
+    """
+    values = model.model_dump(
+        mode="json", include={"status", "fm_type", "header", "invalid_reason", "updated_at"}
+    )
+    assignments = ", ".join(f"#{name} = :{name}" for name in values)
+    lock = name_key(workspace, model.name)
+    update = Update(
+        key_of(workspace, model.id),
+        f"SET {assignments} REMOVE #upload",
+        values | {"uploading": "uploading"},
+        "#status = :uploading",
+    )
+    free = [] if model.status == "ready" else [Delete(lock, "#id = :id", {"id": model.id})]
+    try:
+        table.transact([update, *free])
+    except table.ConditionFailed as error:
+        raise Conflict(
+            "Another request completed this model at the same moment. Read it and go on.",
+            code="changed_meanwhile",
+        ) from error
+
+
+def _abort(workspace: str, model: Model, upload: Upload) -> None:
+    aws.s3().abort_multipart_upload(
+        Bucket=_bucket(), Key=file_key(workspace, model), UploadId=upload.upload_id
+    )
+
+
+def _bucket() -> str:
+    return Settings.load().bucket_name

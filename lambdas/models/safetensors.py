@@ -1,0 +1,252 @@
+"""Reading what a model is from its safetensors header alone.
+
+The format: 8 bytes, little-endian, the length of a JSON object; that object, tensor names to dtype,
+shape and offsets; then the tensors (https://github.com/huggingface/safetensors#format).
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas.models.schema import FmType, HeaderFacts, ModelType
+
+# Larger headers are refused: SDXL's has 0.3 MB, the largest known diffusion models stay below 3 MB.
+MOST_HEADER_BYTES = 16 * 1024**2
+# The headers of SD 1.5 (0.13 MB) and SDXL (0.3 MB) come with the first read.
+FIRST_READ_BYTES = 512 * 1024
+
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I16": 16, "U16": 16,
+    "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U64": 64,
+}  # fmt: skip
+
+
+class NotSafetensors(Exception):
+    """The file is no sound safetensors file; `code` and the message say what it is instead."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor as the header tells of it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header that was checked against the file's size."""
+
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file turned out to be."""
+
+    type: ModelType | None
+    fm_type: FmType
+    facts: HeaderFacts
+
+
+Reader = Callable[[int, int], tuple[bytes, int]]
+
+
+def read_header(read: Reader) -> Header:
+    """Read and check a header in at most two reads.
+
+    `read(first, last)` gives the bytes of that span, both ends counted, as far as they exist, and
+    the size of the whole file. Raises NotSafetensors.
+    """
+    start, size = read(0, FIRST_READ_BYTES - 1)
+    length = _header_length(start, size)
+    if 8 + length > len(start):
+        start += read(len(start), 8 + length - 1)[0]
+    return parse_header(start[8 : 8 + length], size)
+
+
+def parse_header(text: bytes, file_size: int) -> Header:
+    """Check a header's JSON against the size of its file in bytes.
+
+    Raises NotSafetensors.
+    """
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotSafetensors("not_safetensors", "The header is no JSON.") from error
+    if not isinstance(entries, dict):
+        raise NotSafetensors("not_safetensors", "The header is no JSON object.")
+    metadata = entries.pop("__metadata__", {})
+    if not isinstance(metadata, dict):
+        raise NotSafetensors("not_safetensors", "The header's metadata is no JSON object.")
+    if not entries:
+        raise NotSafetensors("no_tensors", "The file holds no tensor.")
+    tensors, end = _checked_tensors(entries)
+    _must_end_at(8 + len(text) + end, file_size)
+    return Header(tensors, {str(name): str(value) for name, value in metadata.items()})
+
+
+def inspect(header: Header) -> Inspection:
+    """Say what a file is by the names and shapes of its tensors."""
+    kind = _type_of(header)
+    facts = HeaderFacts(
+        tensors=len(header.tensors),
+        parameters=sum(math.prod(tensor.shape) for tensor in header.tensors.values()),
+        precision=_precision(header),
+        rank=_integer(header.metadata.get("ss_network_dim")),
+        alpha=_number(header.metadata.get("ss_network_alpha")),
+        engine=header.metadata.get("lorastack_engine"),
+    )
+    return Inspection(kind, _family_of(header, kind), facts)
+
+
+def _header_length(start: bytes, size: int) -> int:
+    if size < 10 or len(start) < 10:
+        raise NotSafetensors("not_safetensors", f"The file has {size} bytes: that is no model.")
+    length = int.from_bytes(start[:8], "little")
+    if start[8:9] != b"{":
+        raise NotSafetensors(
+            "not_safetensors", f"The file is no safetensors: {_looks_like(start)}."
+        )
+    if length > MOST_HEADER_BYTES:
+        raise NotSafetensors("not_safetensors", f"The header claims {length} bytes: too many.")
+    if 8 + length > size:
+        raise NotSafetensors(
+            "truncated", f"The header alone needs {8 + length} bytes, the file has {size}."
+        )
+    return length
+
+
+def _looks_like(start: bytes) -> str:
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return "it is a pickle (.ckpt, .pt), which can run code when loaded; convert it"
+    if start[:15].lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page, so the download went wrong"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, not the file itself; run git lfs pull"
+    return "it does not begin with a safetensors header"
+
+
+def _checked_tensors(entries: Mapping[str, Any]) -> tuple[dict[str, Tensor], int]:
+    spans: list[tuple[int, int, str]] = []
+    tensors: dict[str, Tensor] = {}
+    for name, entry in entries.items():
+        tensors[name], span = _checked_tensor(name, entry)
+        spans.append((*span, name))
+    position = 0
+    for begin, end, name in sorted(spans):
+        if begin != position:
+            raise NotSafetensors("not_safetensors", f"Tensor {name[:80]} overlaps or leaves a gap.")
+        position = end
+    return tensors, position
+
+
+def _checked_tensor(name: str, entry: Any) -> tuple[Tensor, tuple[int, int]]:
+    try:
+        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        bits = _BITS[dtype]
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotSafetensors(
+            "not_safetensors", f"Tensor {name[:80]} has no dtype, shape and offsets that we know."
+        ) from error
+    numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
+    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+        raise NotSafetensors("not_safetensors", f"Tensor {name[:80]} has a shape that is none.")
+    if (end - begin) * 8 != math.prod(shape) * bits:
+        raise NotSafetensors(
+            "not_safetensors", f"Tensor {name[:80]} has not the size of its shape."
+        )
+    return Tensor(dtype, tuple(shape)), (begin, end)
+
+
+def _must_end_at(expected: int, size: int) -> None:
+    if size < expected:
+        raise NotSafetensors(
+            "truncated",
+            f"The file ends after {size} of {expected} bytes: upload the whole of it again.",
+        )
+    if size > expected:
+        raise NotSafetensors(
+            "not_safetensors",
+            f"{size - expected} bytes follow the last tensor: they belong nowhere.",
+        )
+
+
+def _type_of(header: Header) -> ModelType | None:
+    names = header.tensors
+    if any(name.endswith((".lora_down.weight", ".lora_A.weight", ".hada_w1_a")) for name in names):
+        return "lora"
+    if any(name.startswith("model.diffusion_model.") for name in names):
+        return "checkpoint"
+    if any(name.startswith(("control_model.", "controlnet_")) for name in names):
+        return "controlnet"
+    if any(name in names for name in ("emb_params", "clip_g", "clip_l", "string_to_param")):
+        return "embedding"
+    if any(name.startswith(("decoder.", "first_stage_model.decoder.")) for name in names):
+        return "vae"
+    return None
+
+
+def _family_of(header: Header, kind: ModelType | None) -> FmType:
+    if kind == "lora":
+        return _lora_family(header)
+    return _checkpoint_family(header) if kind == "checkpoint" else "other"
+
+
+def _checkpoint_family(header: Header) -> FmType:
+    """Tell by the width of the text that the U-Net's cross attention takes: 768 in SD 1.x, 1024 in
+    SD 2.x, 2048 in SDXL base, 1280 in its refiner (the `context_dim` of Stability's configs); and
+    by 4 latent channels in, where inpainting models have 9."""
+    unet = "model.diffusion_model."
+    widths = {
+        tensor.shape[-1]
+        for name, tensor in header.tensors.items()
+        if name.startswith(unet) and name.endswith("attn2.to_k.weight") and tensor.shape
+    }
+    first = header.tensors.get(f"{unet}input_blocks.0.0.weight")
+    if first is None or first.shape[1:2] != (4,):
+        return "other"
+    if widths == {768}:
+        return "sd_1_5"
+    return "sd_xl" if widths == {2048} else "other"
+
+
+def _lora_family(header: Header) -> FmType:
+    version = header.metadata.get("ss_base_model_version", "")
+    if version.startswith("sdxl_base"):
+        return "sd_xl"
+    if version == "sd_v1" or version.startswith("sd_1"):
+        return "sd_1_5"
+    widths = {
+        tensor.shape[-1]
+        for name, tensor in header.tensors.items()
+        if name.endswith("attn2_to_k.lora_down.weight") and tensor.shape
+    }
+    return "sd_1_5" if widths == {768} else "sd_xl" if widths == {2048} else "other"
+
+
+def _precision(header: Header) -> str:
+    sizes: Counter[str] = Counter()
+    for tensor in header.tensors.values():
+        sizes[tensor.dtype] += math.prod(tensor.shape)
+    return sizes.most_common(1)[0][0]
+
+
+def _integer(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        return None
+    return number if number is not None and math.isfinite(number) else None

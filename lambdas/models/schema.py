@@ -1,0 +1,180 @@
+"""What a model is, as the API takes it, tells it and keeps it."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from lambdas.core.names import Name
+from lambdas.core.presign import SignedDownload, SignedUpload
+
+MOST_BYTES = 50 * 1024**3
+MOST_PARTS = 10_000
+_MIB = 1024**2
+
+ModelType = Literal["checkpoint", "lora", "vae", "embedding", "controlnet", "hypernetwork"]
+FmType = Literal["sd_1_5", "sd_xl", "other"]
+Status = Literal["uploading", "importing", "ready", "invalid", "deleting"]
+
+
+def check_file_name(name: str) -> str:
+    """Return the file name in NFC.
+
+    Raises ValueError when it is a path, too long, or not a safetensors file.
+    """
+    name = unicodedata.normalize("NFC", name)
+    if any(character in name for character in '/\\"') or name.startswith("."):
+        raise ValueError("must be a plain file name: no folder, slash, quote or leading dot")
+    if any(unicodedata.category(character).startswith("C") for character in name):
+        raise ValueError("may have no control or invisible character")
+    if len(name.encode()) > 200:
+        raise ValueError("may have at most 200 bytes in UTF-8")
+    if not name.lower().endswith(".safetensors"):
+        raise ValueError(
+            "must end in .safetensors; a .ckpt or .pt can run code when it is loaded: convert it"
+        )
+    return name
+
+
+class NewModel(BaseModel):
+    """A model that is to be uploaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    type: ModelType = Field(default="checkpoint", description="`checkpoint` is a base model.")
+    description: str = Field(default="", max_length=1000)
+    file_name: Annotated[str, AfterValidator(check_file_name)] = Field(
+        examples=["v1-5-pruned-emaonly.safetensors"]
+    )
+    size: int = Field(ge=9, le=MOST_BYTES, description="In bytes, exactly.")
+
+
+class UploadedPart(BaseModel):
+    """A part that was put, with the ETag that S3 answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part_number: int = Field(ge=1, le=MOST_PARTS)
+    etag: str = Field(min_length=1, max_length=100, description="As S3 answered it.")
+
+
+class CompleteModel(BaseModel):
+    """All parts of an upload, in any order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: list[UploadedPart] = Field(min_length=1, max_length=MOST_PARTS)
+
+
+class PartsWanted(BaseModel):
+    """The parts for which fresh URLs are asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part_numbers: list[Annotated[int, Field(ge=1, le=MOST_PARTS)]] = Field(
+        min_length=1, max_length=500
+    )
+
+
+class HeaderFacts(BaseModel):
+    """What the safetensors header says, read without the tensors."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tensors: int = Field(description="How many tensors there are.")
+    parameters: int = Field(description="How many numbers they hold together.")
+    precision: str = Field(description="The type of most of them, `F16` say.")
+    rank: int | None = Field(default=None, description="Of a LoRA: its network_dim.")
+    alpha: float | None = Field(default=None, description="Of a LoRA: its network_alpha.")
+    engine: str | None = Field(
+        default=None, description="`rehearsal` when no real training made it."
+    )
+
+
+class Reason(BaseModel):
+    """Why a model is invalid."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class Upload(BaseModel):
+    """The multipart upload that a model's bytes come by; sizes in bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    upload_id: str
+    part_size: int
+
+    def part_count(self, size: int) -> int:
+        """Return how many parts a file of `size` bytes has."""
+        return -(-size // self.part_size)
+
+    def size_of(self, part_number: int, size: int) -> int:
+        """Return the size of one part: all are alike but the last."""
+        return min(self.part_size, size - (part_number - 1) * self.part_size)
+
+
+def part_size_for(size: int) -> int:
+    """Return the part size for a file: 16 MiB, more where that would make over 9,000 parts."""
+    wanted = max(16 * _MIB, -(-size // 9000))
+    return -(-wanted // _MIB) * _MIB
+
+
+class Model(BaseModel):
+    """A model file in the workspace's library."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    description: str
+    type: ModelType
+    fm_type: FmType | None = Field(
+        default=None, description="Read from the file; null until it is complete."
+    )
+    status: Status = Field(description="`invalid` says why in `invalid_reason`.")
+    file_name: str
+    size: int = Field(description="In bytes.")
+    header: HeaderFacts | None = None
+    invalid_reason: Reason | None = None
+    training_id: str | None = Field(default=None, description="The training that made it.")
+    partial: bool = Field(
+        default=False, description="The LoRA of a training that did not come to its end."
+    )
+    created_at: datetime
+    updated_at: datetime
+
+
+class ModelWithDownload(Model):
+    """A model and, when it is ready, where its file is to be had."""
+
+    download: SignedDownload | None
+
+
+class PartUpload(BaseModel):
+    """Where one part of a model's file is to be put."""
+
+    model_config = ConfigDict(frozen=True)
+
+    part_number: int
+    size: int = Field(description="In bytes: send exactly so many.")
+    upload: SignedUpload
+
+
+class ModelUploads(BaseModel):
+    """A model and where the parts of its file go, at most 500 to an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: Model
+    part_size: int = Field(description="In bytes; the last part is what is left.")
+    part_count: int
+    parts: list[PartUpload] = Field(
+        description="Ask POST /models/{id}/uploads for others, or for fresh URLs. Keep the ETag "
+        "that each PUT answers for `complete`."
+    )

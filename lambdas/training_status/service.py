@@ -1,0 +1,215 @@
+"""Following trainings: what events tell is written down, and what no event told is found out."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from lambdas.core import bucket, clock
+from lambdas.core.errors import NotFound
+from lambdas.core.ids import sibling
+from lambdas.core.observability import logger
+from lambdas.models import repository as models
+from lambdas.models.safetensors import Header, NotSafetensors, inspect
+from lambdas.models.schema import Model
+from lambdas.trainings import failures, launcher, repository
+from lambdas.trainings.launcher import JobState
+from lambdas.trainings.repository import OPEN_SHARDS, Ending, Kept
+from lambdas.trainings.schema import FINAL, Failure, Status, Training
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html
+_BY_SECONDARY: dict[str, Status] = {
+    "Starting": "starting",
+    "Pending": "starting",
+    "LaunchingMLInstances": "starting",
+    "PreparingTrainingStack": "starting",
+    "Downloading": "starting",
+    "DownloadingTrainingImage": "starting",
+    "Restarting": "starting",
+    "Training": "running",
+    "Uploading": "uploading",
+    "Interrupted": "interrupted",
+    "Stopping": "uploading",
+}
+_ENDED = {"Completed", "Failed", "Stopped"}
+_CHECK_EVERY = timedelta(minutes=5)
+_RETRY_EVERY = timedelta(minutes=2)
+# A gateway function lives 29 s, so a CreateTrainingJob that has not come by then never will.
+_NO_JOB_WILL_COME = timedelta(seconds=40)
+_QUEUE_DEADLINE = timedelta(hours=24)
+_DUE_AT_ONCE = 25
+
+
+def apply_state(workspace: str, training_id: str, state: JobState) -> None:
+    """Write what SageMaker tells of a training's job."""
+    if state.status in _ENDED:
+        _apply_end(workspace, training_id, state)
+        return
+    try:
+        stood = repository.record_state(
+            workspace,
+            training_id,
+            _BY_SECONDARY.get(state.secondary, "running"),
+            state.provider_status,
+            state.modified_ms,
+            state.message,
+            state.started_at,
+        )
+    except NotFound:
+        _stop_stray(state)
+        return
+    if stood and stood.training.status in FINAL | {"canceling"}:
+        _stop_stray(state)
+
+
+def apply_progress(workspace: str, training_id: str) -> None:
+    """Write how far the container says a training is."""
+    progress = repository.read_progress(workspace, training_id)
+    if progress is None:
+        logger.warning("progress.json can't be read", training_id=training_id)
+        return
+    repository.record_progress(workspace, training_id, progress)
+
+
+def reconcile() -> int:
+    """Look at the trainings that no event has told of for a while; return how many."""
+    now = clock.now()
+    due = [one for shard in range(OPEN_SHARDS) for one in repository.due(shard, now, _DUE_AT_ONCE)]
+    for workspace, training_id in due:
+        _reconcile_one(workspace, training_id)
+    return len(due)
+
+
+def _reconcile_one(workspace: str, training_id: str) -> None:
+    kept = repository.find(workspace, training_id, consistent=True)
+    if kept is None or kept.training.status in FINAL:
+        return
+    state = launcher.describe(kept.training.job_name)
+    if state is not None:
+        repository.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
+        apply_state(workspace, training_id, state)
+    elif kept.training.status == "queued":
+        _start_again(kept)
+    elif kept.training.status == "canceling":
+        _end_without_job(kept)
+    else:
+        # A missing job alone never means failed: SageMaker may answer late.
+        logger.error("job not found", training_id=training_id, status=kept.training.status)
+        repository.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
+
+
+def _start_again(kept: Kept) -> None:
+    launched = launcher.start(kept.workspace, kept.training)
+    if launched.outcome == "refused":
+        failure = failures.refused(launched.reason)
+        _end(kept, Ending("failed", failure.message, failure, frees_name=True))
+    elif launched.outcome == "later" and _age(kept.training) > _QUEUE_DEADLINE:
+        failure = failures.of_reason(launched.reason)
+        _end(kept, Ending("failed", failure.message, failure))
+    else:
+        waiting = f"Waiting/{launched.reason[:200]}" if launched.reason else "Waiting"
+        repository.note(kept.workspace, kept.training.id, waiting, clock.now() + _RETRY_EVERY)
+
+
+def _end_without_job(kept: Kept) -> None:
+    if clock.now() - kept.training.updated_at > _NO_JOB_WILL_COME:
+        _end(kept, Ending("canceled", "Canceled before the job began."))
+
+
+def _end(kept: Kept, ending: Ending) -> None:
+    repository.end(kept.workspace, kept.training, ending)
+
+
+def _age(training: Training) -> timedelta:
+    return clock.now() - training.created_at
+
+
+def _stop_stray(state: JobState) -> None:
+    if state.status == "InProgress":
+        logger.warning("stopping a job that nobody waits for", job=state.name)
+        launcher.stop(state.name)
+
+
+def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
+    kept = repository.find(workspace, training_id, consistent=True)
+    if kept is None or kept.training.status in FINAL:
+        return
+    # The event lacks what was billed.
+    state = launcher.describe(told.name) or told
+    lora = _registered_lora(kept, partial=state.status != "Completed")
+    status, failure = _verdict(kept.training, state, lora)
+    repository.end(
+        workspace,
+        kept.training,
+        Ending(
+            status=status,
+            message=failure.message if failure else state.message,
+            failure=failure,
+            lora=lora,
+            provider_status=state.provider_status,
+            progress=repository.read_progress(workspace, training_id),
+            billable_seconds=state.billable_seconds,
+            started_at=state.started_at,
+            ended_at=state.ended_at,
+        ),
+    )
+
+
+def _verdict(
+    training: Training, state: JobState, lora: Model | None
+) -> tuple[Status, Failure | None]:
+    if state.status == "Completed":
+        return ("succeeded", None) if lora else ("failed", failures.no_lora())
+    if state.status == "Stopped":
+        asked = training.status == "canceling"
+        return ("canceled", None) if asked else ("failed", failures.of_stop(state.secondary))
+    return "failed", failures.of_reason(state.failure_reason)
+
+
+def _registered_lora(kept: Kept, *, partial: bool) -> Model | None:
+    """Copy the last complete LoRA to where models lie and return the model it makes.
+
+    The model's id and key follow from the training's, so a repeat writes the same again.
+    """
+    workspace, training = kept.workspace, kept.training
+    found = _last_complete_lora(workspace, training)
+    if found is None:
+        return None
+    source, header, size = found
+    moment = clock.now()
+    inspection = inspect(header)
+    lora = Model(
+        id=sibling(training.id, "mdl"),
+        name=training.name,
+        description=f"LoRA of training {training.name} on {training.model.name}.",
+        type="lora",
+        fm_type=training.fm_type,
+        status="ready",
+        file_name=f"{training.name}.safetensors",
+        size=size,
+        header=inspection.facts,
+        training_id=training.id,
+        partial=partial,
+        created_at=moment,
+        updated_at=moment,
+    )
+    bucket.copy(source, models.file_key(workspace, lora))
+    return lora
+
+
+def _last_complete_lora(workspace: str, training: Training) -> tuple[str, Header, int] | None:
+    folder = f"{repository.checkpoints_of(workspace, training.id)}lora/"
+    sizes = {found.key: found.size for found in bucket.objects_under(folder)}
+    for key in _latest_first(folder, training.name, list(sizes)):
+        try:
+            return key, models.read_header(key), sizes[key]
+        except NotSafetensors as error:
+            logger.warning("passing over a LoRA", key=key, reason=str(error))
+    return None
+
+
+def _latest_first(folder: str, name: str, keys: Sequence[str]) -> list[str]:
+    # kohya numbers what it saves on the way, name-000001.safetensors, and not what it saves last.
+    last = f"{folder}{name}.safetensors"
+    numbered = sorted(
+        (key for key in keys if key.endswith(".safetensors") and key != last), reverse=True
+    )
+    return [*([last] if last in keys else []), *numbered]

@@ -1,0 +1,1 @@
+"""Trainings: checked before anything is paid for, started once, followed to their end."""

@@ -1,0 +1,94 @@
+"""The routes of trainings."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from lambdas.core import http
+from lambdas.core.caller import CurrentCaller
+from lambdas.core.http import IdempotencyKey
+from lambdas.core.idempotency import Attempt
+from lambdas.core.pages import Cursor, Limit, Page
+from lambdas.trainings import service
+from lambdas.trainings.schema import (
+    Metrics,
+    NewTraining,
+    Status,
+    Training,
+    TrainingEvent,
+    Validation,
+)
+
+app = http.resolver()
+
+
+@app.post("/trainings/validate", tags=["Trainings"], operation_id="validateTraining")
+def validate_training(caller: CurrentCaller, body: NewTraining) -> Validation:
+    """Check a training.
+
+    Starts nothing: every fault at once, the options that would be trained with, the steps.
+    """
+    return service.validate(caller, body)
+
+
+@app.post("/trainings", status_code=201, tags=["Trainings"], operation_id="createTraining")
+def create_training(
+    caller: CurrentCaller, body: NewTraining, idempotency_key: IdempotencyKey = None
+) -> Response[Training]:
+    """Start a training.
+
+    Send an Idempotency-Key, and a repeat after a lost answer starts no second job.
+    """
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /trainings", body)
+    made, replayed = service.create(caller, body, attempt)
+    return http.created(made, f"/trainings/{made.id}", replayed=replayed)
+
+
+@app.get("/trainings", tags=["Trainings"], operation_id="listTrainings")
+def list_trainings(
+    caller: CurrentCaller,
+    status: Annotated[Status | None, Query(description="Only trainings that stand so.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Training]:
+    """List trainings, newest first."""
+    return service.page(caller, status, limit, cursor)
+
+
+@app.get("/trainings/<training_id>", tags=["Trainings"], operation_id="getTraining")
+def get_training(caller: CurrentCaller, training_id: str) -> Training:
+    """Read a training: its status, progress, failure and LoRA."""
+    return service.get(caller, training_id)
+
+
+@app.post("/trainings/<training_id>/cancel", tags=["Trainings"], operation_id="cancelTraining")
+def cancel_training(caller: CurrentCaller, training_id: str) -> Training:
+    """Cancel a training.
+
+    It ends within some minutes; LoRAs that were finished are kept.
+    """
+    return service.cancel(caller, training_id)
+
+
+@app.get("/trainings/<training_id>/events", tags=["Trainings"], operation_id="listTrainingEvents")
+def list_training_events(
+    caller: CurrentCaller, training_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Page[TrainingEvent]:
+    """List what happened to a training, newest first."""
+    return service.events(caller, training_id, limit, cursor)
+
+
+@app.get("/trainings/<training_id>/metrics", tags=["Trainings"], operation_id="getTrainingMetrics")
+def get_training_metrics(
+    caller: CurrentCaller,
+    training_id: str,
+    since_step: Annotated[int, Query(ge=0, description="Only steps after this one.")] = 0,
+    stride: Annotated[int, Query(ge=1, le=10_000, description="Only every so many steps.")] = 1,
+    limit: Annotated[int, Query(ge=1, le=5000, description="Rows at most.")] = 1000,
+) -> Metrics:
+    """Read the loss curve: a row for each step, in order."""
+    return service.metrics(caller, training_id, since_step, stride, limit)
+
+
+handler = http.handler_of(app)

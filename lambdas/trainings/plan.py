@@ -1,0 +1,160 @@
+"""What a training would be: everything checked against everything before it costs anything."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from lambdas.core.errors import Fault
+from lambdas.datasets.schema import Dataset
+from lambdas.models.schema import Model
+from lambdas.trainings import kohya
+from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
+from lambdas.trainings.schema import (
+    DatasetUsed,
+    FmType,
+    ModelUsed,
+    NewTraining,
+    Steps,
+)
+from lambdas.trainings.settings import Settings
+
+_ASSUMPTION = (
+    "All images fall into one bucket; with several buckets and a batch size over 1 there are a few "
+    "steps more."
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the names and ids in a request stand for; None for what is not there."""
+
+    model: Model | None
+    datasets: tuple[Dataset | None, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request against what it names: complete when there is no fault."""
+
+    faults: tuple[Fault, ...]
+    instance: InstanceType
+    max_runtime_minutes: int
+    params: dict[str, Any] = field(default_factory=dict)
+    corrections: tuple[str, ...] = ()
+    fm_type: FmType | None = None
+    model: ModelUsed | None = None
+    datasets: tuple[DatasetUsed, ...] = ()
+    steps: Steps | None = None
+
+
+def make_plan(request: NewTraining, found: Found, settings: Settings) -> Plan:
+    """Check a request against what it names and reckon its work; all faults at once."""
+    faults: list[Fault] = []
+    instance = _instance(request.instance_type or settings.default_instance_type, faults)
+    fm_type = _family(request, found.model, faults)
+    datasets = _datasets(request, found.datasets, faults)
+    resolved = kohya.resolve(request.config_params, fm_type or "sd_1_5", instance)
+    faults.extend(resolved.faults)
+    steps = None if faults else reckon(datasets, resolved.params, instance.gpus)
+    return Plan(
+        faults=tuple(faults),
+        instance=instance,
+        max_runtime_minutes=request.max_runtime_minutes or settings.default_max_runtime_minutes,
+        params=resolved.params,
+        corrections=resolved.corrections,
+        fm_type=fm_type,
+        model=_model_used(found.model),
+        datasets=datasets,
+        steps=steps,
+    )
+
+
+def reckon(datasets: tuple[DatasetUsed, ...], params: dict[str, Any], gpus: int) -> Steps:
+    """Return the work as sd-scripts counts it: batches, shared by the GPUs, accumulated to steps
+    (train_network.py: `max_train_steps = epochs * ceil(batches / processes / accumulation)`)."""
+    samples = sum(dataset.images * dataset.repeats for dataset in datasets)
+    batches = -(-samples // params.get("train_batch_size", 1))
+    per_epoch = -(-batches // (gpus * params.get("gradient_accumulation_steps", 1)))
+    epochs = params.get("max_train_epochs")
+    total = epochs * per_epoch if epochs else params["max_train_steps"]
+    return Steps(
+        images=sum(dataset.images for dataset in datasets),
+        samples_per_epoch=samples,
+        steps_per_epoch=per_epoch,
+        epochs=-(-total // per_epoch),
+        total_steps=total,
+        assumption=_ASSUMPTION,
+    )
+
+
+def _instance(name: str, faults: list[Fault]) -> InstanceType:
+    instance = INSTANCE_TYPES.get(name)
+    if instance is None:
+        known = ", ".join(sorted(INSTANCE_TYPES))
+        faults.append(Fault("/instance_type", f"must be one of {known}; not {name}"))
+        return INSTANCE_TYPES["ml.g5.xlarge"]
+    return instance
+
+
+def _family(request: NewTraining, model: Model | None, faults: list[Fault]) -> FmType | None:
+    if model is None:
+        faults.append(Fault("/model", f"there is no model {request.model}: GET /models lists them"))
+        return request.fm_type
+    if model.type != "checkpoint":
+        faults.append(Fault("/model", f"{model.name} is a {model.type}; a base model is needed"))
+        return request.fm_type
+    if model.status != "ready":
+        faults.append(Fault("/model", f"{model.name} is {model.status}: complete its upload first"))
+        return request.fm_type
+    if model.fm_type == "other" or model.fm_type is None:
+        faults.append(
+            Fault("/model", f"{model.name} is neither SD 1.5 nor SDXL; only these can be trained")
+        )
+        return request.fm_type
+    if request.fm_type not in (None, model.fm_type):
+        faults.append(
+            Fault(
+                "/fm_type",
+                f"is {request.fm_type}, but {model.name} is {model.fm_type}: set {model.fm_type}, "
+                "leave fm_type out, or choose another model",
+            )
+        )
+    return model.fm_type
+
+
+def _datasets(
+    request: NewTraining, found: tuple[Dataset | None, ...], faults: list[Fault]
+) -> tuple[DatasetUsed, ...]:
+    seen = Counter(dataset.id for dataset in found if dataset)
+    used = []
+    for index, (choice, dataset) in enumerate(zip(request.datasets, found, strict=True)):
+        where = f"/datasets/{index}/dataset"
+        if dataset is None:
+            faults.append(
+                Fault(where, f"there is no dataset {choice.dataset}: GET /datasets lists them")
+            )
+        elif dataset.status != "ready" or dataset.report is None:
+            faults.append(Fault(where, f"{dataset.name} is {dataset.status}: complete it first"))
+        elif seen[dataset.id] > 1:
+            faults.append(Fault(where, f"{dataset.name} stands twice: raise its repeats instead"))
+        else:
+            used.append(_dataset_used(dataset, dataset.report.images, choice.repeats))
+    return tuple(used)
+
+
+def _dataset_used(dataset: Dataset, images: int, repeats: int | None) -> DatasetUsed:
+    return DatasetUsed(
+        id=dataset.id,
+        name=dataset.name,
+        folder=dataset.prefix,
+        repeats=repeats or dataset.repeats,
+        subject=dataset.subject,
+        caption_policy=dataset.caption_policy,
+        images=images,
+    )
+
+
+def _model_used(model: Model | None) -> ModelUsed | None:
+    if model is None:
+        return None
+    return ModelUsed(id=model.id, name=model.name, file_name=model.file_name)

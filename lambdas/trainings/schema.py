@@ -1,0 +1,240 @@
+"""What a training is, as the API takes it, tells it and keeps it; and what its job is told."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lambdas.core.names import Name, Reference
+from lambdas.datasets.schema import CaptionPolicy
+
+MOST_DATASETS = 16
+MOST_TAGS = 20
+TAG_PATTERN = r"^[\w\s.:/=+\-@]*$"
+
+FmType = Literal["sd_1_5", "sd_xl"]
+Status = Literal[
+    "queued",
+    "starting",
+    "running",
+    "uploading",
+    "interrupted",
+    "canceling",
+    "succeeded",
+    "failed",
+    "canceled",
+]
+FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatasetChoice(_Request):
+    """A dataset to train on."""
+
+    dataset: Reference
+    repeats: int | None = Field(
+        default=None, ge=1, le=9999, description="Instead of those in the dataset's prefix."
+    )
+
+
+class NewTraining(_Request):
+    """A training that is to be checked or started."""
+
+    name: Name = Field(description="Also the name of the LoRA to come.")
+    fm_type: FmType | None = Field(
+        default=None, description="When given it must agree with the base model's."
+    )
+    model: Reference = Field(description="The base model: a checkpoint's id or name.")
+    datasets: list[DatasetChoice] = Field(min_length=1, max_length=MOST_DATASETS)
+    instance_type: str | None = Field(
+        default=None,
+        description="SageMaker's name of the machine; absent: the deployment's default.",
+        examples=["ml.g5.xlarge"],
+    )
+    spot: bool = Field(default=False, description="Cheaper, and may be interrupted and go on.")
+    max_runtime_minutes: int | None = Field(
+        default=None, ge=5, le=7 * 24 * 60, description="The job is stopped after that."
+    )
+    config_params: dict[str, Any] | str = Field(
+        default={},
+        description="Options of Kohya's sd-scripts, as an object or as TOML text.",
+        examples=[{"network_dim": 16, "max_train_epochs": 10}],
+    )
+    tags: dict[
+        Annotated[str, Field(min_length=1, max_length=128, pattern=TAG_PATTERN)],
+        Annotated[str, Field(max_length=256, pattern=TAG_PATTERN)],
+    ] = Field(default={}, max_length=MOST_TAGS, description="Put on the SageMaker job as well.")
+
+
+class Steps(_Frozen):
+    """How much work a training is, as sd-scripts counts it."""
+
+    images: int
+    samples_per_epoch: int = Field(description="Images times their repeats.")
+    steps_per_epoch: int
+    epochs: int
+    total_steps: int
+    assumption: str = Field(description="What the reckoning takes for granted.")
+
+
+class FaultTold(_Frozen):
+    """One thing that is wrong with a training."""
+
+    pointer: str
+    message: str
+
+
+class Validation(_Frozen):
+    """What would come of a training; nothing was started."""
+
+    valid: bool
+    errors: list[FaultTold] = Field(description="All that must change before it can start.")
+    corrections: list[str] = Field(description="What was read otherwise than it was written.")
+    fm_type: FmType | None
+    instance_type: str
+    config_params: dict[str, Any] = Field(description="The options that would be trained with.")
+    toml: str = Field(description="The same as sd-scripts' --config_file.")
+    steps: Steps | None
+
+
+class ModelUsed(_Frozen):
+    """The base model of a training."""
+
+    id: str
+    name: str
+    file_name: str
+
+
+class DatasetUsed(_Frozen):
+    """A dataset as a training takes it."""
+
+    id: str
+    name: str
+    folder: str
+    repeats: int
+    subject: str
+    caption_policy: CaptionPolicy
+    images: int
+
+
+class Progress(_Frozen):
+    """How far a training is, as its container last told."""
+
+    phase: str
+    engine: str
+    step: int
+    total_steps: int
+    epoch: int
+    total_epochs: int
+    loss: float | None
+    average_loss: float | None
+    seconds_per_step: float | None
+    seconds_remaining: float | None
+    updated_at: datetime
+
+
+class Failure(_Frozen):
+    """Why a training failed and what to do."""
+
+    code: str
+    message: str
+    advice: str
+
+
+class Training(_Frozen):
+    """A training and how it stands."""
+
+    id: str
+    name: str
+    status: Status
+    provider_status: str | None = Field(
+        default=None, description="SageMaker's own words, `InProgress/Downloading` say."
+    )
+    fm_type: FmType
+    model: ModelUsed
+    datasets: list[DatasetUsed]
+    instance_type: str
+    spot: bool
+    max_runtime_minutes: int
+    config_params: dict[str, Any]
+    tags: dict[str, str]
+    steps: Steps
+    progress: Progress | None = Field(default=None, description="null until the job tells.")
+    failure: Failure | None = None
+    lora_id: str | None = Field(default=None, description="The model that came out of it.")
+    job_name: str = Field(description="The SageMaker training job.")
+    billable_seconds: int | None = Field(default=None, description="What SageMaker charges for.")
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    updated_at: datetime
+
+
+class TrainingEvent(_Frozen):
+    """Something that happened to a training."""
+
+    id: str
+    at: datetime
+    status: Status
+    provider_status: str | None = None
+    message: str
+
+
+class MetricsRow(_Frozen):
+    """One optimizer step."""
+
+    step: int
+    epoch: int
+    loss: float | None = None
+    average_loss: float | None = None
+    learning_rates: dict[str, float] = {}
+    seconds_per_step: float | None = None
+
+
+class Metrics(_Frozen):
+    """Rows in the order of their steps."""
+
+    data: list[MetricsRow]
+    next_since_step: int | None = Field(
+        description="Give it as `since_step` for what follows; null: this is all there is so far."
+    )
+
+
+class JobModel(_Frozen):
+    """Where the job finds the base model."""
+
+    channel: Literal["model"] = "model"
+    model_id: str
+    file_name: str
+
+
+class JobDataset(_Frozen):
+    """Where the job finds a dataset and how it trains on it."""
+
+    channel: str = Field(pattern=r"^dataset_\d\d$")
+    dataset_id: str
+    folder: str
+    repeats: int = Field(ge=1)
+    subject: str
+    caption_policy: CaptionPolicy
+
+
+class Job(_Frozen):
+    """What the container is told: `job.json` in the channel `config`."""
+
+    version: Literal[1] = 1
+    training_id: str
+    training_name: str
+    workspace: str
+    fm_type: FmType
+    output_name: str
+    model: JobModel
+    datasets: list[JobDataset] = Field(min_length=1, max_length=MOST_DATASETS)
+    config_params: dict[str, Any]

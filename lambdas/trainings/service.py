@@ -1,0 +1,181 @@
+"""What can be done with trainings."""
+
+from itertools import islice
+
+from lambdas.core import clock, pages
+from lambdas.core.caller import Caller
+from lambdas.core.errors import Unprocessable
+from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import new_id
+from lambdas.trainings import failures, kohya, launcher, repository
+from lambdas.trainings.plan import Plan, make_plan
+from lambdas.trainings.schema import (
+    FINAL,
+    FaultTold,
+    Job,
+    JobDataset,
+    JobModel,
+    Metrics,
+    NewTraining,
+    Status,
+    Training,
+    TrainingEvent,
+    Validation,
+)
+from lambdas.trainings.settings import Settings
+
+
+def validate(caller: Caller, request: NewTraining) -> Validation:
+    """Say what would come of a training; starts nothing."""
+    references = repository.resolve(caller.workspace, request)
+    found, _ = repository.load(caller.workspace, references, None)
+    plan = make_plan(request, found, Settings.load())
+    return Validation(
+        valid=not plan.faults,
+        errors=[FaultTold(pointer=fault.pointer, message=fault.message) for fault in plan.faults],
+        corrections=list(plan.corrections),
+        fm_type=plan.fm_type,
+        instance_type=plan.instance.name,
+        config_params=plan.params,
+        toml=kohya.to_toml(plan.params),
+        steps=plan.steps,
+    )
+
+
+def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Training, bool]:
+    """Check a training and start it; say whether an earlier attempt had.
+
+    The calls are those of "Starting a training" in the design, in that order: the record is
+    complete before the job is asked for, and the job's name follows from the record, so that a
+    crash between any two of them is mended by a retry with the same key or by reconciling.
+
+    Raises Unprocessable with every fault, Conflict when a name is in use.
+    """
+    references = repository.resolve(caller.workspace, request)
+    found, made = repository.load(caller.workspace, references, attempt)
+    if made is None:
+        plan = make_plan(request, found, Settings.load())
+        training = _training(caller.workspace, request, plan)
+        repository.put_job(_job(caller.workspace, training))
+        most_active = Settings.load().max_active_trainings
+        made = repository.insert(caller.workspace, training, attempt, most_active)
+        if made is None:
+            return _launched(caller.workspace, training), False
+    training = repository.get(caller.workspace, made, consistent=True).training
+    return _launched(caller.workspace, training), True
+
+
+def get(caller: Caller, training_id: str) -> Training:
+    """Return one training."""
+    return repository.get(caller.workspace, training_id).training
+
+
+def page(
+    caller: Caller, status: Status | None, limit: int, cursor: str | None
+) -> pages.Page[Training]:
+    """Return one page of trainings, newest first, of one status if asked."""
+    scope = f"trainings:{status}"
+    found = repository.page(caller.workspace, status, limit, pages.from_cursor(scope, cursor))
+    return pages.Page(
+        data=repository.trainings_from(found.items),
+        next_cursor=pages.to_cursor(scope, found.last.sk if found.last else None),
+    )
+
+
+def cancel(caller: Caller, training_id: str) -> Training:
+    """Ask for a training to be stopped; what it has finished is kept.
+
+    Raises Conflict when it has ended.
+    """
+    training = repository.get(caller.workspace, training_id, consistent=True).training
+    if training.status in FINAL:
+        raise repository.ended(training_id)
+    if training.status != "canceling":
+        repository.ask_to_cancel(caller.workspace, training)
+    # No job yet: whoever sees one of a training that is canceling stops it.
+    launcher.stop(training.job_name)
+    return training.model_copy(update={"status": "canceling", "updated_at": clock.now()})
+
+
+def events(
+    caller: Caller, training_id: str, limit: int, cursor: str | None
+) -> pages.Page[TrainingEvent]:
+    """Return one page of what happened to a training, newest first."""
+    repository.get(caller.workspace, training_id)
+    scope = f"events:{training_id}"
+    found = repository.events(training_id, limit, pages.from_cursor(scope, cursor))
+    return pages.Page(
+        data=[repository.event_from(item) for item in found.items],
+        next_cursor=pages.to_cursor(scope, found.last.sk if found.last else None),
+    )
+
+
+def metrics(caller: Caller, training_id: str, since_step: int, stride: int, limit: int) -> Metrics:
+    """Return rows of the steps after `since_step` whose number `stride` divides."""
+    repository.get(caller.workspace, training_id)
+    rows = repository.metrics_from(caller.workspace, training_id, since_step)
+    chosen = list(islice((row for row in rows if row.step % stride == 0), limit + 1))
+    more = len(chosen) > limit
+    return Metrics(data=chosen[:limit], next_since_step=chosen[limit - 1].step if more else None)
+
+
+def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
+    if plan.faults or plan.fm_type is None or plan.model is None or plan.steps is None:
+        count = "One thing" if len(plan.faults) == 1 else f"{len(plan.faults)} things"
+        raise Unprocessable(f"{count} must change; nothing was started.", faults=plan.faults)
+    training_id = new_id("trn")
+    moment = clock.now()
+    return Training(
+        id=training_id,
+        name=request.name,
+        status="queued",
+        fm_type=plan.fm_type,
+        model=plan.model,
+        datasets=list(plan.datasets),
+        instance_type=plan.instance.name,
+        spot=request.spot,
+        max_runtime_minutes=plan.max_runtime_minutes,
+        config_params=plan.params,
+        tags=request.tags,
+        steps=plan.steps,
+        job_name=launcher.job_name(Settings.load().deployment, workspace, training_id),
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+def _job(workspace: str, training: Training) -> Job:
+    return Job(
+        training_id=training.id,
+        training_name=training.name,
+        workspace=workspace,
+        fm_type=training.fm_type,
+        output_name=training.name,
+        model=JobModel(model_id=training.model.id, file_name=training.model.file_name),
+        datasets=[
+            JobDataset(
+                channel=f"dataset_{index:02d}",
+                dataset_id=dataset.id,
+                folder=dataset.folder,
+                repeats=dataset.repeats,
+                subject=dataset.subject,
+                caption_policy=dataset.caption_policy,
+            )
+            for index, dataset in enumerate(training.datasets)
+        ],
+        config_params=training.config_params,
+    )
+
+
+def _launched(workspace: str, training: Training) -> Training:
+    if training.status != "queued":
+        return training
+    launched = launcher.start(workspace, training)
+    if launched.outcome != "refused":
+        return training
+    failure = failures.refused(launched.reason)
+    ending = repository.Ending(
+        status="failed", message=failure.message, failure=failure, frees_name=True
+    )
+    repository.end(workspace, training, ending)
+    return training.model_copy(update={"status": "failed", "failure": failure})

@@ -1,0 +1,78 @@
+"""An AWS in memory for the unit tests: moto, without a socket, and our own SageMaker."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from botocore.client import BaseClient
+from moto import mock_aws
+
+from lambdas.core import aws
+from tests.unit.fakes import AwsCalls, FakeSageMaker
+
+ENVIRONMENT = {
+    "TABLE_NAME": "table",
+    "BUCKET_NAME": "bucket",
+    "DEPLOYMENT": "lorastack",
+    "TRAINING_IMAGE_URI": "000000000000.dkr.ecr.us-east-1.amazonaws.com/lorastack:1",
+    "TRAINING_ROLE_ARN": "arn:aws:iam::000000000000:role/training",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "POWERTOOLS_LOG_LEVEL": "ERROR",
+}
+os.environ.update(ENVIRONMENT)
+
+
+@pytest.fixture
+def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCalls]:
+    """An empty table and bucket; every call to AWS is noted."""
+    calls = AwsCalls()
+    with mock_aws():
+        for client in (aws.dynamodb, aws.s3, aws.sagemaker, aws._session):
+            client.cache_clear()
+        _make_table()
+        aws.s3().create_bucket(Bucket="bucket")
+        through = BaseClient._make_api_call
+
+        def call(client: BaseClient, operation: str, request: dict) -> dict:
+            calls.note(operation)
+            if client.meta.service_model.service_name == "sagemaker":
+                return sagemaker.answer(operation, request)
+            return through(client, operation, request)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", call)
+        yield calls
+
+
+@pytest.fixture
+def sagemaker() -> FakeSageMaker:
+    return FakeSageMaker()
+
+
+def _make_table() -> None:
+    def keys(partition: str, sort: str) -> list[dict]:
+        return [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": sort, "KeyType": "RANGE"},
+        ]
+
+    names = ("pk", "sk", "open_shard", "next_check_at", "facet")
+    aws.dynamodb().create_table(
+        TableName="table",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=keys("pk", "sk"),
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "open",
+                "KeySchema": keys("open_shard", "next_check_at"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "facets",
+                "KeySchema": keys("facet", "sk"),
+                "Projection": {"ProjectionType": "ALL"},
+            },
+        ],
+    )

@@ -1,0 +1,195 @@
+"""What the unit tests stand on: a recorder of AWS calls, a SageMaker in memory, a small client."""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+
+class Killed(BaseException):
+    """The process dies here; no handler of ours may catch it."""
+
+
+@dataclass
+class AwsCalls:
+    """Every call that goes to AWS, in order; `kill_before` lets the process die before the n-th."""
+
+    made: list[str] = field(default_factory=list)
+    kill_before: int | None = None
+
+    def reset(self) -> None:
+        self.made.clear()
+        self.kill_before = None
+
+    def note(self, operation: str) -> None:
+        if self.kill_before is not None and len(self.made) == self.kill_before:
+            raise Killed(operation)
+        self.made.append(operation)
+
+
+@dataclass
+class FakeSageMaker:
+    """Training jobs in memory, refusing what SageMaker refuses."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refuse_with: tuple[str, str] | None = None
+
+    def answer(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return getattr(self, f"_{operation}")(request)
+
+    def set_state(self, name: str, status: str, secondary: str, **more: Any) -> dict[str, Any]:
+        """Move a job on and return it as DescribeTrainingJob tells of it."""
+        self.jobs[name] |= {
+            "TrainingJobStatus": status,
+            "SecondaryStatus": secondary,
+            "LastModifiedTime": datetime.now(UTC),
+            "SecondaryStatusTransitions": [{"Status": secondary, "StatusMessage": secondary}],
+        } | more
+        return self.jobs[name]
+
+    def _CreateTrainingJob(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if self.refuse_with:
+            raise _error("CreateTrainingJob", *self.refuse_with)
+        name = request["TrainingJobName"]
+        if name in self.jobs:
+            raise _error("CreateTrainingJob", "ResourceInUse", f"{name} exists")
+        self.jobs[name] = dict(request)
+        self.set_state(name, "InProgress", "Starting")
+        return {"TrainingJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}"}
+
+    def _DescribeTrainingJob(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._found("DescribeTrainingJob", request)
+
+    def _StopTrainingJob(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._found("StopTrainingJob", request)
+        self.set_state(request["TrainingJobName"], "Stopping", "Stopping")
+        return {}
+
+    def _found(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        name = request["TrainingJobName"]
+        if name not in self.jobs:
+            raise _error(operation, "ValidationException", "Requested resource not found.")
+        return self.jobs[name]
+
+
+def _error(operation: str, code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a handler answered."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def pointers(self) -> list[str]:
+        return [fault["pointer"] for fault in self.body["errors"]]
+
+
+class Context:
+    """A LambdaContext."""
+
+    function_name = "test"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:test"
+    aws_request_id = "request-of-lambda"
+
+
+@dataclass(frozen=True)
+class Client:
+    """Calls a handler with the event that the gateway would send."""
+
+    handler: Callable[[dict[str, Any], Any], dict[str, Any]]
+    workspace: str = "acme"
+    role: str | None = "admin"
+    expires_at: int = 9_999_999_999
+
+    def get(self, path: str, **query: str) -> Answer:
+        return self.request("GET", path, query=query)
+
+    def post(self, path: str, body: Any = None, key: str | None = None) -> Answer:
+        return self.request("POST", path, body, {"Idempotency-Key": key} if key else {})
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        text = body if body is None or isinstance(body, str) else json.dumps(body)
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "resource": path,
+            "headers": sent,
+            "multiValueHeaders": {name: [value] for name, value in sent.items()},
+            "queryStringParameters": dict(query) if query else None,
+            "multiValueQueryStringParameters": (
+                {name: [value] for name, value in query.items()} if query else None
+            ),
+            "pathParameters": None,
+            "body": text,
+            "isBase64Encoded": False,
+            "requestContext": {
+                "requestId": "request-of-gateway",
+                "stage": "v1",
+                "authorizer": self._authorizer(),
+            },
+        }
+        answer = self.handler(event, Context())
+        told = answer.get("multiValueHeaders") or {}
+        flat = {name: values[0] for name, values in told.items()} | (answer.get("headers") or {})
+        parsed = json.loads(answer["body"]) if answer.get("body") else None
+        return Answer(answer["statusCode"], parsed, flat)
+
+    def _authorizer(self) -> dict[str, str] | None:
+        if self.role is None:
+            return None
+        return {
+            "workspace": self.workspace,
+            "role": self.role,
+            "token_id": "tok_1",
+            "expires_at": str(self.expires_at),
+        }
+
+
+SD_1_5 = {
+    "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
+    "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [320, 768],
+}
+SD_XL = {
+    "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
+    "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": [640, 2048],
+}
+LORA = {
+    "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": [
+        4,
+        768,
+    ]
+}
+
+
+def safetensors_file(
+    shapes: Mapping[str, list[int]], metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """Return a safetensors file of zeros in F16."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, shape in shapes.items():
+        begin, count = end, 1
+        for side in shape:
+            count *= side
+        end = begin + 2 * count
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(end)

@@ -1,0 +1,57 @@
+"""Scenes that the unit tests of trainings begin with."""
+
+from collections.abc import Mapping
+
+from lambdas.core import aws, bucket
+from lambdas.datasets import handler as datasets
+from lambdas.models import handler as models
+from lambdas.models import repository
+from lambdas.trainings import handler as trainings
+from tests.unit.fakes import SD_1_5, Answer, Client, safetensors_file
+
+Shapes = Mapping[str, list[int]]
+
+DATASETS = Client(datasets.handler)
+MODELS = Client(models.handler)
+TRAININGS = Client(trainings.handler)
+
+
+def ready_dataset(
+    name: str = "tusiji", images: int = 3, prefix: str = "10_tusiji", client: Client = DATASETS
+) -> str:
+    """Make a dataset of captioned images, upload and complete it; return its id."""
+    files = [f"{index}.{suffix}" for index in range(images) for suffix in ("png", "txt")]
+    made = client.post(
+        "/datasets",
+        {"name": name, "prefix": prefix, "files": [{"name": one, "size": 3} for one in files]},
+    )
+    dataset_id = made.body["dataset"]["id"]
+    for one in files:
+        bucket.put(f"{client.workspace}/datasets/{dataset_id}/{prefix}/{one}", b"abc")
+    assert client.post(f"/datasets/{dataset_id}/complete").status == 200
+    return dataset_id
+
+
+def complete_model(content: bytes, name: str = "base", client: Client = MODELS) -> Answer:
+    """Make a model, upload its bytes as one part and complete it."""
+    made = client.post(
+        "/models", {"name": name, "file_name": "base.safetensors", "size": len(content)}
+    )
+    model, upload = repository.get_upload(client.workspace, made.body["model"]["id"])
+    assert upload
+    part = aws.s3().upload_part(
+        Bucket="bucket",
+        Key=repository.file_key(client.workspace, model),
+        UploadId=upload.upload_id,
+        PartNumber=1,
+        Body=content,
+    )
+    parts = [{"part_number": 1, "etag": part["ETag"]}]
+    return client.post(f"/models/{model.id}/complete", {"parts": parts})
+
+
+def ready_model(name: str = "base", shapes: Shapes = SD_1_5, client: Client = MODELS) -> str:
+    """Make a model that is ready; return its id."""
+    answer = complete_model(safetensors_file(shapes), name, client)
+    assert answer.status == 200, answer
+    return answer.body["id"]
