@@ -65,7 +65,7 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed and '$(PYTHON)' is not there: install it, or name one with PYTHON=/path/to/python3." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): install a newer one and name it with PYTHON=/path/to/python3." >&2; exit 1; }
 	@command -v node >/dev/null || { echo "Node.js 20 or later is needed (the CDK runs on it) and 'node' is not there: install it from nodejs.org or your package manager." >&2; exit 1; }
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' || { echo "Node.js 20 or later is needed (the CDK runs on it) and 'node' is $$(node -v): install a newer one." >&2; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "Node.js 20 or later is needed (the CDK runs on it) and 'node' is $$(node -v): install a newer one." >&2; exit 1; }
 	@echo "[1/2] Making the virtual environment in $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv module is missing: install it (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
