@@ -75,5 +75,6 @@ $(VENV)/.ready: requirements/uv.txt requirements/dev.txt
 
 cdk.out/LoraStack.template.json: $(VENV)/.ready $(SYNTH_INPUTS)
 	@echo "Synthesizing the CDK app into cdk.out/"
+	@rm -rf cdk.out
 	@CDK_OUTDIR=cdk.out $(BIN)/python infrastructure/app.py
 	@touch $@

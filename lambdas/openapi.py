@@ -54,7 +54,7 @@ def contract() -> dict[str, Any]:
     return merged
 
 
-_UNUSED = {"HTTPValidationError", "ValidationError"}
+_UNUSED = {"HTTPValidationError", "ResponseValidationError", "ValidationError"}
 
 
 def _head() -> dict[str, Any]:
@@ -104,14 +104,14 @@ def _part(room: str) -> dict[str, Any]:
     part: dict[str, Any] = json.loads(
         app.get_openapi_json_schema(title=_TITLE, version=_VERSION, openapi_version="3.1.0")
     )
-    told = {
-        route.operation_id: inspect.getdoc(route.func) or ""
-        for route in [*app._static_routes, *app._dynamic_routes]
-    }
+    routes = {route.operation_id: route for route in [*app._static_routes, *app._dynamic_routes]}
     for operations in part["paths"].values():
         for operation in operations.values():
             operation["x-lorastack-function"] = room
-            _title(operation, told[operation["operationId"]])
+            route = routes[operation["operationId"]]
+            _title(operation, inspect.getdoc(route.func) or "")
+            if route.security == []:
+                operation["security"] = []  # Powertools leaves an empty list out
             _answer_problems(operation)
     return part
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -28,9 +29,12 @@ class Span:
     total_size: int
 
 
-def put(key: str, body: bytes, content_type: str = "application/json") -> None:
-    """Write an object whole."""
-    aws.s3().put_object(Bucket=_name(), Key=key, Body=body, ContentType=content_type)
+def put(key: str, body: bytes, tagging: str = "") -> None:
+    """Write a JSON object whole, tagged as a query string says, `a=b&c=d`."""
+    tagged: Any = {"Tagging": tagging} if tagging else {}
+    aws.s3().put_object(
+        Bucket=_name(), Key=key, Body=body, ContentType="application/json", **tagged
+    )
 
 
 def read(key: str) -> bytes | None:

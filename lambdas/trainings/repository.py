@@ -134,7 +134,8 @@ def load(
 def put_job(job: Job) -> None:
     """Write what the container will be told."""
     key = f"{folder_of(job.workspace, job.training_id)}input/job.json"
-    bucket.put(key, job.model_dump_json().encode())
+    # The lifecycle rule that goes by this tag also clears away what a crash left without a record.
+    bucket.put(key, job.model_dump_json().encode(), tagging="lorastack-keep=40-days")
 
 
 def insert(workspace: str, training: Training, attempt: Attempt, most_active: int) -> str | None:

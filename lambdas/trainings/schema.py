@@ -127,12 +127,12 @@ class DatasetUsed(_Frozen):
 class Progress(_Frozen):
     """How far a training is, as its container last told."""
 
-    phase: str
-    engine: str
+    phase: str = Field(description="preparing, training, saving, finished or failed.")
+    engine: str | None = Field(description="`kohya`, or `rehearsal` where nothing is learnt.")
     step: int
-    total_steps: int
-    epoch: int
-    total_epochs: int
+    total_steps: int | None
+    epoch: int | None
+    total_epochs: int | None
     loss: float | None
     average_loss: float | None
     seconds_per_step: float | None
@@ -191,10 +191,10 @@ class MetricsRow(_Frozen):
     """One optimizer step."""
 
     step: int
-    epoch: int
+    epoch: int | None = None
     loss: float | None = None
     average_loss: float | None = None
-    learning_rates: dict[str, float] = {}
+    learning_rates: dict[str, float | None] = {}
     seconds_per_step: float | None = None
 
 

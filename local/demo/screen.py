@@ -40,9 +40,9 @@ class Screen:
 
 def _progress_line(training: dict[str, Any]) -> str:
     progress = training["progress"]
-    if not progress:
+    if not progress or not progress["total_steps"]:
         return f"{training['status']} {training['provider_status'] or ''}"
-    total = max(progress["total_steps"], 1)
+    total = progress["total_steps"]
     filled = _WIDTH * min(progress["step"], total) // total
     bar = "█" * filled + "░" * (_WIDTH - filled)
     loss = progress["average_loss"]

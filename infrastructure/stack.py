@@ -1,0 +1,163 @@
+"""Composes the service and grants who may do what, nothing else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from api import Api
+from events import Events
+from function_code import function_code
+from gateway_body import Route
+from service_function import ServiceFunction
+from settings import DeploymentSettings
+from storage import Storage
+from training import Training
+
+REQUEST_TIMEOUT = cdk.Duration.seconds(29)  # as long as the gateway waits
+# Never Scan.
+RECORDS = (
+    "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "ConditionCheckItem",
+)  # fmt: skip
+
+
+class LoraStack(cdk.Stack):
+    """LoRA training as a REST API in one AWS account."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        root: Path,
+        routes: Sequence[Route],
+        settings: DeploymentSettings,
+        stack_name: str,
+        env: cdk.Environment,
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=stack_name,
+            env=env,
+            tags=settings.tags,
+            description="LoRAStack: LoRA training for Stable Diffusion as a REST API",
+        )
+        self._settings = settings
+        self._code = function_code(root)
+        self.storage = Storage(self, "Storage", settings=settings)
+        self.training = Training(
+            self, "Training", root=root, settings=settings, storage=self.storage
+        )
+        self._functions()
+        self._grant_records()
+        self._grant_files()
+        self._grant_jobs()
+        self.api = self._api(routes)
+        self.events = Events(
+            self,
+            "Events",
+            settings=settings,
+            bucket=self.storage.bucket,
+            function=self.training_status.function,
+        )
+        self._outputs()
+
+    def _functions(self) -> None:
+        jobs = self.training.environment
+        self.datasets = self._function("DatasetsFunction", "lambdas.datasets.handler.handler")
+        self.models = self._function("ModelsFunction", "lambdas.models.handler.handler")
+        self.trainings = self._function(
+            "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs
+        )
+        self.access = self._function("AccessFunction", "lambdas.access.handler.handler")
+        self.authorizer = self._function(
+            "AuthorizerFunction",
+            "lambdas.access.authorizer.handler",
+            timeout=cdk.Duration.seconds(10),
+        )
+        self.training_status = self._function(
+            "TrainingStatusFunction",
+            "lambdas.training_status.handler.handler",
+            environment=jobs,
+            timeout=cdk.Duration.seconds(300),
+        )
+
+    def _function(
+        self,
+        construct_id: str,
+        handler: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout: cdk.Duration = REQUEST_TIMEOUT,
+    ) -> ServiceFunction:
+        return ServiceFunction(
+            self,
+            construct_id,
+            handler=handler,
+            code=self._code,
+            settings=self._settings,
+            timeout=timeout,
+            environment={
+                "TABLE_NAME": self.storage.table.table_name,
+                "BUCKET_NAME": self.storage.bucket.bucket_name,
+                **(environment or {}),
+            },
+        )
+
+    def _api(self, routes: Sequence[Route]) -> Api:
+        rooms = {
+            "datasets": self.datasets,
+            "models": self.models,
+            "trainings": self.trainings,
+            "access": self.access,
+        }
+        return Api(
+            self,
+            "Api",
+            settings=self._settings,
+            routes=routes,
+            rooms={room: served_by.function for room, served_by in rooms.items()},
+            authorizer=self.authorizer.function,
+        )
+
+    def _grant_records(self) -> None:
+        self.storage.grant_items(self.authorizer.role, "GetItem", "UpdateItem")
+        for function in (
+            self.datasets,
+            self.models,
+            self.trainings,
+            self.access,
+            self.training_status,
+        ):
+            self.storage.grant_items(function.role, *RECORDS)
+
+    def _grant_files(self) -> None:
+        grant, may_list = self.storage.grant_objects, self.storage.grant_list
+        grant(self.datasets.role, "*/datasets/*", "GetObject", "PutObject")
+        grant(self.datasets.role, "*/datasets/*/files/*", "DeleteObject")
+        may_list(self.datasets.role)
+        grant(
+            self.models.role,
+            "*/models/*",
+            "GetObject",
+            "PutObject",
+            "AbortMultipartUpload",
+            "ListMultipartUploadParts",
+        )
+        grant(self.trainings.role, "*/trainings/*", "GetObject", "PutObject")
+        grant(self.trainings.role, "*/trainings/*/input/*", "PutObjectTagging")
+        may_list(self.trainings.role)
+        grant(self.training_status.role, "*/trainings/*", "GetObject")
+        grant(self.training_status.role, "*/models/*", "GetObject", "PutObject")
+        may_list(self.training_status.role)
+
+    def _grant_jobs(self) -> None:
+        self.training.grant_jobs(self.trainings.role)
+        self.training.grant_jobs(self.training_status.role)
+
+    def _outputs(self) -> None:
+        cdk.CfnOutput(self, "ApiUrl", value=self.api.rest_api.url)
+        cdk.CfnOutput(self, "BucketName", value=self.storage.bucket.bucket_name)
+        cdk.CfnOutput(self, "TableName", value=self.storage.table.table_name)

@@ -1,0 +1,125 @@
+"""What the API and the container say to each other, held from both sides.
+
+`job.schema.json` is the pinned form of job.json: a change of it is a change of the contract, to be
+made on both sides at once.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from kohya_trainer.failure import TrainingFailed, as_line
+from kohya_trainer.job import parse_job
+from kohya_trainer.metrics import Row
+from kohya_trainer.progress import Position
+from kohya_trainer.report import Progress as ContainerProgress
+from lambdas.trainings import failures
+from lambdas.trainings.schema import Job, MetricsRow, Progress
+
+SCHEMA = json.loads(Path(__file__).with_name("job.schema.json").read_text())
+JOB: dict[str, Any] = {
+    "version": 1,
+    "training_id": "trn_01JD0000000000000000000000",
+    "training_name": "style",
+    "workspace": "acme",
+    "fm_type": "sd_1_5",
+    "output_name": "style",
+    "model": {"channel": "model", "model_id": "mdl_1", "file_name": "base.safetensors"},
+    "datasets": [
+        {
+            "channel": "dataset_00",
+            "dataset_id": "ds_1",
+            "folder": "10_兔斯基",
+            "repeats": 10,
+            "subject": "兔斯基",
+            "caption_policy": "subject",
+        }
+    ],
+    "config_params": {"network_dim": 8, "optimizer_args": ["weight_decay=0.1"], "sdpa": True},
+}
+
+
+def test_the_form_of_a_job_is_the_pinned_one() -> None:
+    assert Job.model_json_schema() == SCHEMA
+
+
+def test_what_the_api_writes_the_container_reads() -> None:
+    written = json.loads(Job.model_validate(JOB).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+    job = parse_job(written)
+
+    assert (job.training_id, job.family, job.output_name) == (
+        JOB["training_id"],
+        "sd_1_5",
+        "style",
+    )
+    assert job.datasets[0].folder == "10_兔斯基"
+    assert dict(job.config_params) == JOB["config_params"]
+
+
+@pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
+def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> None:
+    lacking = {name: value for name, value in JOB.items() if name != field}
+
+    with pytest.raises(TrainingFailed) as raised:
+        parse_job(lacking)
+
+    assert raised.value.code == "bad_job"
+    assert field in str(raised.value)
+
+
+def test_what_the_container_says_of_a_failure_the_api_understands() -> None:
+    failed = TrainingFailed("out_of_memory", "The GPU's memory {24 GB} is used up.", "Take less.")
+    reason = f"AlgorithmError: {as_line(failed)}, exit code: 1"
+
+    failure = failures.of_reason(reason)
+
+    assert failure.code == "out_of_memory"
+    assert "{24 GB}" in failure.message
+    assert failure.advice == "Take less."
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ContainerProgress(phase="preparing"),
+        ContainerProgress(
+            phase="training",
+            engine="kohya",
+            position=Position(step=3, total_steps=9, epoch=1, total_epochs=3),
+            loss=0.1,
+            average_loss=0.2,
+        ),
+        ContainerProgress(phase="failed", loss=float("nan")),
+    ],
+    ids=lambda told: told.phase,
+)
+def test_what_the_container_says_of_its_progress_the_api_understands(
+    told: ContainerProgress,
+) -> None:
+    written = json.dumps(told.as_dict() | {"updated_at": "2026-01-31T12:00:00.000Z"})
+
+    read = Progress.model_validate_json(written)
+
+    assert (read.phase, read.step) == (told.phase, told.position.step)
+    assert read.loss is None or read.loss == told.loss
+
+
+def test_a_row_of_the_loss_curve_means_the_same_on_both_sides() -> None:
+    row = Row(
+        step=1,
+        epoch=None,
+        loss=0.5,
+        average_loss=float("inf"),
+        learning_rates={"unet": 1e-4, "textencoder": float("nan")},
+        seconds_per_step=None,
+    )
+
+    read = MetricsRow.model_validate_json(row.as_json())
+
+    assert (read.step, read.loss, read.average_loss) == (1, 0.5, None)
+    assert read.learning_rates == {"unet": 1e-4, "textencoder": None}

@@ -1,0 +1,129 @@
+"""What wakes the training_status function, tried with events as AWS sends them."""
+
+import json
+
+import pytest
+from conftest import shown
+from moto.events.models import EventPattern
+
+FUNCTION = "<TrainingStatusFunction.Arn>"
+QUEUE = "<EventsDeadLetters.Arn>"
+
+
+@pytest.fixture(scope="module")
+def rules(deployed) -> dict[str, dict]:
+    return deployed.of_type("AWS::Events::Rule")
+
+
+def matches(rule: dict, event: dict) -> bool:
+    pattern = json.dumps(rule["EventPattern"]).replace(
+        json.dumps(rule["EventPattern"]["detail"]["bucket"]["name"][0])
+        if "bucket" in rule["EventPattern"]["detail"]
+        else "\0",
+        '"our-bucket"',
+    )
+    return EventPattern.load(pattern).matches_event(event)
+
+
+def job_event(name: str) -> dict:
+    return {
+        "version": "0",
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Training Job State Change",
+        "detail": {"TrainingJobName": name, "TrainingJobStatus": "InProgress"},
+    }
+
+
+def object_event(key: str, *, bucket: str = "our-bucket", kind: str = "Object Created") -> dict:
+    return {
+        "version": "0",
+        "source": "aws.s3",
+        "detail-type": kind,
+        "detail": {"version": "0", "bucket": {"name": bucket}, "object": {"key": key, "size": 90}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lorastack-team-01K9ZQ3W7M8J2N4P6R8T0V2X4Z", True),
+        ("lorastack2-team-01K9ZQ3W7M8J2N4P6R8T0V2X4Z", False),
+        ("other-lorastack-01K9ZQ3W7M8J2N4P6R8T0V2X4Z", False),
+        ("lorastack", False),
+    ],
+)
+def test_only_the_jobs_of_this_deployment_wake_the_function(rules, name, expected):
+    assert matches(rules["EventsJobStateRule"], job_event(name)) is expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (object_event("team/trainings/trn_1/checkpoints/progress.json"), True),
+        (object_event("team/trainings/trn_1/checkpoints/metrics/00000001-00000020.jsonl"), False),
+        (object_event("team/trainings/trn_1/checkpoints/lora/a.safetensors"), False),
+        (object_event("team/trainings/trn_1/progress.json"), False),
+        (object_event("a/trainings/b/checkpoints/progress.json", bucket="another"), False),
+        (object_event("a/trainings/b/checkpoints/progress.json", kind="Object Deleted"), False),
+    ],
+)
+def test_only_new_progress_objects_wake_the_function(rules, event, expected):
+    assert matches(rules["EventsProgressRule"], event) is expected
+
+
+def test_the_progress_rule_names_our_bucket(rules):
+    (name,) = rules["EventsProgressRule"]["EventPattern"]["detail"]["bucket"]["name"]
+
+    assert shown(name) == "<StorageBucket>"
+
+
+def test_every_minute_the_function_is_told_to_reconcile(rules):
+    rule = rules["EventsReconcileRule"]
+
+    (target,) = rule["Targets"]
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert json.loads(target["Input"]) == {
+        "source": "lorastack.schedule",
+        "detail-type": "Reconcile",
+    }
+
+
+def test_there_are_three_rules_and_all_go_to_the_one_function(rules, deployed):
+    targets = {name: [shown(t["Arn"]) for t in rule["Targets"]] for name, rule in rules.items()}
+
+    assert targets == {
+        "EventsJobStateRule": [FUNCTION],
+        "EventsProgressRule": [FUNCTION],
+        "EventsReconcileRule": [FUNCTION],
+    }
+    callers = [
+        shown(permission["FunctionName"])
+        for permission in deployed.of_type("AWS::Lambda::Permission").values()
+        if permission["Principal"] == "events.amazonaws.com"
+    ]
+    assert callers == [FUNCTION] * 3
+
+
+@pytest.mark.parametrize("name", ["EventsJobStateRule", "EventsProgressRule"])
+def test_an_event_that_cannot_be_delivered_is_retried_and_then_kept(rules, name):
+    (target,) = rules[name]["Targets"]
+
+    assert shown(target["DeadLetterConfig"]["Arn"]) == QUEUE
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
+def test_an_event_that_the_function_failed_on_is_retried_and_then_kept(deployed):
+    config = deployed.only("AWS::Lambda::EventInvokeConfig")
+
+    assert shown(config["FunctionName"]) == "<TrainingStatusFunction>"
+    assert config["MaximumRetryAttempts"] == 2
+    assert shown(config["DestinationConfig"]["OnFailure"]["Destination"]) == QUEUE
+
+
+def test_what_is_kept_is_encrypted_and_reached_by_tls_only(deployed):
+    queue = deployed.only("AWS::SQS::Queue")
+    statements = deployed.only("AWS::SQS::QueuePolicy")["PolicyDocument"]["Statement"]
+
+    assert queue["SqsManagedSseEnabled"] is True
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert {"aws:SecureTransport": "false"} in [s["Condition"].get("Bool") for s in statements]

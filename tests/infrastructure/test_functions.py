@@ -1,0 +1,119 @@
+"""The six functions: what each is, and what each is told."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import shown
+
+ROOT = Path(__file__).resolve().parents[2]
+HANDLERS = {
+    "DatasetsFunction": ("lambdas.datasets.handler.handler", 29),
+    "ModelsFunction": ("lambdas.models.handler.handler", 29),
+    "TrainingsFunction": ("lambdas.trainings.handler.handler", 29),
+    "AccessFunction": ("lambdas.access.handler.handler", 29),
+    "AuthorizerFunction": ("lambdas.access.authorizer.handler", 10),
+    "TrainingStatusFunction": ("lambdas.training_status.handler.handler", 300),
+}
+COMMON = {
+    "TABLE_NAME": "<StorageTable>",
+    "BUCKET_NAME": "<StorageBucket>",
+    "DEPLOYMENT": "lorastack",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+}
+JOBS = {
+    "TRAINING_ROLE_ARN": "<TrainingRole.Arn>",
+    "DEFAULT_INSTANCE_TYPE": "ml.g5.xlarge",
+    "DEFAULT_MAX_RUNTIME_MINUTES": "360",
+    "VOLUME_SIZE_GB": "100",
+    "MAX_ACTIVE_TRAININGS": "20",
+    "SUBNET_IDS": "",
+    "SECURITY_GROUP_IDS": "",
+    "KMS_KEY_ID": "",
+    "TRAINING_TAGS": "{}",
+}
+STARTS_JOBS = {"TrainingsFunction", "TrainingStatusFunction"}
+
+
+def environment(deployed, function: str) -> dict[str, str]:
+    variables = deployed.of_type("AWS::Lambda::Function")[function]["Environment"]["Variables"]
+    return {name: shown(value) for name, value in variables.items()}
+
+
+def test_the_functions_are_these(deployed):
+    functions = deployed.of_type("AWS::Lambda::Function")
+
+    assert {n: (f["Handler"], f["Timeout"]) for n, f in functions.items()} == HANDLERS
+
+
+@pytest.mark.parametrize("handler", [handler for handler, _ in HANDLERS.values()])
+def test_every_handler_is_a_function_in_the_sources(handler):
+    *module, name = handler.split(".")
+
+    source = (ROOT / Path(*module)).with_suffix(".py").read_text(encoding="utf-8")
+    assert re.search(rf"^(def {name}\(|{name} = )", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_every_function_runs_python_3_13_on_arm_with_json_logs_and_traces(deployed, function):
+    properties = deployed.of_type("AWS::Lambda::Function")[function]
+
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+    assert 512 <= properties["MemorySize"] <= 1024
+    assert properties["TracingConfig"] == {"Mode": "Active"}
+    assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+    assert properties["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
+    assert shown(properties["LoggingConfig"]["LogGroup"]) == f"<{function}Logs>"
+
+
+def test_no_log_is_kept_for_ever(deployed):
+    groups = deployed.of_type("AWS::Logs::LogGroup")
+
+    assert {f"{function}Logs" for function in HANDLERS} <= set(groups)
+    assert all(group["RetentionInDays"] <= 90 for group in groups.values())
+
+
+@pytest.mark.parametrize("function", sorted(set(HANDLERS) - STARTS_JOBS))
+def test_a_function_is_told_what_all_are_told(deployed, function):
+    room = HANDLERS[function][0].split(".")[1]
+
+    assert environment(deployed, function) == {**COMMON, "POWERTOOLS_SERVICE_NAME": room}
+
+
+@pytest.mark.parametrize("function", sorted(STARTS_JOBS))
+def test_a_function_that_starts_jobs_is_told_how(deployed, function):
+    told = environment(deployed, function)
+    image = told.pop("TRAINING_IMAGE_URI")
+
+    room = HANDLERS[function][0].split(".")[1]
+    assert told == {**COMMON, **JOBS, "POWERTOOLS_SERVICE_NAME": room}
+    assert ".dkr.ecr." in image
+
+
+def test_the_settings_reach_the_functions(synthesize_with):
+    told = environment(
+        synthesize_with(
+            deployment="second",
+            default_instance_type="ml.g4dn.xlarge",
+            default_max_runtime_minutes=90,
+            volume_size_gb=50,
+            max_active_trainings=3,
+            subnet_ids=["subnet-0a1b2c3d", "subnet-1a1b2c3d"],
+            security_group_ids=["sg-0a1b2c3d"],
+            tags={"team": "Ünïcode", "cost": "1/2"},
+            log_level="WARNING",
+        ),
+        "TrainingsFunction",
+    )
+
+    assert told["DEPLOYMENT"] == "second"
+    assert told["POWERTOOLS_LOG_LEVEL"] == "WARNING"
+    assert told["DEFAULT_INSTANCE_TYPE"] == "ml.g4dn.xlarge"
+    assert told["DEFAULT_MAX_RUNTIME_MINUTES"] == "90"
+    assert told["VOLUME_SIZE_GB"] == "50"
+    assert told["MAX_ACTIVE_TRAININGS"] == "3"
+    assert told["SUBNET_IDS"] == "subnet-0a1b2c3d,subnet-1a1b2c3d"
+    assert told["SECURITY_GROUP_IDS"] == "sg-0a1b2c3d"
+    assert json.loads(told["TRAINING_TAGS"]) == {"team": "Ünïcode", "cost": "1/2"}

@@ -1,0 +1,224 @@
+"""Who may do what: exactly what is needed, and never a Scan."""
+
+import json
+from collections import defaultdict
+
+import pytest
+
+RECORDS = {
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:Query",
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+}
+TABLE = "<StorageTable.Arn>"
+INDEXES = {f"{TABLE}/index/open", f"{TABLE}/index/facets"}
+BUCKET = "<StorageBucket.Arn>"
+ROLES = [
+    "DatasetsFunctionRole",
+    "ModelsFunctionRole",
+    "TrainingsFunctionRole",
+    "AccessFunctionRole",
+    "AuthorizerFunctionRole",
+    "TrainingStatusFunctionRole",
+    "TrainingRole",
+]
+# Actions that know no resource, or whose resource AWS makes up.
+MAY_SAY_ANY_RESOURCE = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "ecr:GetAuthorizationToken",
+    "cloudwatch:PutMetricData",
+}
+
+
+def by_resource(deployed, role: str, service: str) -> dict[str, set[str]]:
+    """Actions of one service by resource."""
+    found = defaultdict(set)
+    for statement in deployed.allowed(role):
+        for resource in statement.resources:
+            found[resource] |= {a for a in statement.actions if a.startswith(f"{service}:")}
+    return {resource: actions for resource, actions in found.items() if actions}
+
+
+def test_every_role_with_a_policy_is_looked_at_here(deployed):
+    policies = deployed.of_type("AWS::IAM::Policy")
+
+    assert set(policies) == {f"{role}DefaultPolicy" for role in ROLES}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_action_is_a_wildcard_and_none_is_a_scan(deployed, role):
+    actions = {action for statement in deployed.allowed(role) for action in statement.actions}
+
+    assert actions
+    assert not {action for action in actions if "*" in action or action.endswith(":Scan")}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_resource_is_everything_where_aws_knows_a_narrower_one(deployed, role):
+    unbounded = {a for s in deployed.allowed(role) if "*" in s.resources for a in s.actions}
+
+    assert unbounded <= MAY_SAY_ANY_RESOURCE
+
+
+@pytest.mark.parametrize(
+    "function", ["Datasets", "Models", "Trainings", "Access", "TrainingStatus"]
+)
+def test_a_function_reads_and_writes_items_and_queries_the_indexes(deployed, function):
+    granted = by_resource(deployed, f"{function}FunctionRole", "dynamodb")
+
+    assert granted == {TABLE: RECORDS, **{index: {"dynamodb:Query"} for index in INDEXES}}
+
+
+def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
+    granted = by_resource(deployed, "AuthorizerFunctionRole", "dynamodb")
+
+    assert granted == {TABLE: {"dynamodb:GetItem", "dynamodb:UpdateItem"}}
+    assert by_resource(deployed, "AuthorizerFunctionRole", "s3") == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        (
+            "DatasetsFunctionRole",
+            {
+                BUCKET: {"s3:ListBucket"},
+                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject"},
+                f"{BUCKET}/*/datasets/*/files/*": {"s3:DeleteObject"},
+            },
+        ),
+        (
+            "ModelsFunctionRole",
+            {
+                f"{BUCKET}/*/models/*": {
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:AbortMultipartUpload",
+                    "s3:ListMultipartUploadParts",
+                },
+            },
+        ),
+        (
+            "TrainingsFunctionRole",
+            {
+                BUCKET: {"s3:ListBucket"},
+                f"{BUCKET}/*/trainings/*": {"s3:GetObject", "s3:PutObject"},
+                f"{BUCKET}/*/trainings/*/input/*": {"s3:PutObjectTagging"},
+            },
+        ),
+        (
+            "TrainingStatusFunctionRole",
+            {
+                BUCKET: {"s3:ListBucket"},
+                f"{BUCKET}/*/trainings/*": {"s3:GetObject"},
+                f"{BUCKET}/*/models/*": {"s3:GetObject", "s3:PutObject"},
+            },
+        ),
+        ("AccessFunctionRole", {}),
+        (
+            "TrainingRole",
+            {
+                BUCKET: {"s3:ListBucket"},
+                f"{BUCKET}/*/datasets/*": {"s3:GetObject"},
+                f"{BUCKET}/*/models/*": {"s3:GetObject"},
+                f"{BUCKET}/*/trainings/*": {
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                },
+            },
+        ),
+    ],
+)
+def test_files_are_reached_by_kind(deployed, role, expected):
+    assert by_resource(deployed, role, "s3") == expected
+
+
+@pytest.mark.parametrize("role", ["TrainingsFunctionRole", "TrainingStatusFunctionRole"])
+def test_only_jobs_of_this_deployment_can_be_started_and_stopped(deployed, role):
+    jobs = by_resource(deployed, role, "sagemaker")
+
+    prefix = "arn:<AWS::Partition>:sagemaker:<AWS::Region>:<AWS::AccountId>:training-job/"
+    assert jobs == {
+        f"{prefix}lorastack-*": {
+            "sagemaker:CreateTrainingJob",
+            "sagemaker:DescribeTrainingJob",
+            "sagemaker:StopTrainingJob",
+            "sagemaker:AddTags",
+        }
+    }
+
+
+@pytest.mark.parametrize("role", ["TrainingsFunctionRole", "TrainingStatusFunctionRole"])
+def test_only_the_training_role_can_be_passed_and_only_to_sagemaker(deployed, role):
+    passing = [s for s in deployed.allowed(role) if "iam:PassRole" in s.actions]
+
+    assert [(s.actions, s.resources, json.loads(s.condition)) for s in passing] == [
+        (
+            ("iam:PassRole",),
+            ("<TrainingRole.Arn>",),
+            {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+    ]
+
+
+@pytest.mark.parametrize("function", ["Datasets", "Models", "Access", "Authorizer"])
+def test_the_other_functions_cannot_touch_jobs(deployed, function):
+    actions = {a for s in deployed.allowed(f"{function}FunctionRole") for a in s.actions}
+
+    assert not {a for a in actions if a.startswith(("sagemaker:", "iam:"))}
+
+
+def test_a_training_job_cannot_reach_the_table(deployed):
+    services = {a.split(":")[0] for s in deployed.allowed("TrainingRole") for a in s.actions}
+
+    assert services == {"s3", "logs", "ecr", "cloudwatch"}
+
+
+def test_only_sagemaker_of_this_account_can_take_the_training_role(deployed):
+    role = deployed.of_type("AWS::IAM::Role")["TrainingRole"]
+
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    }
+
+
+def test_a_training_job_writes_the_log_streams_of_this_deployment_only(deployed):
+    writing = [s for s in deployed.allowed("TrainingRole") if "logs:PutLogEvents" in s.actions]
+
+    (streams,) = [resource for s in writing for resource in s.resources]
+    assert streams.endswith(":log-group:/aws/sagemaker/TrainingJobs:log-stream:lorastack-*")
+
+
+def test_the_image_of_this_checkout_can_be_pulled_by_the_job(synthesize_with):
+    built = synthesize_with()
+
+    (pulled,) = [r for r in by_resource(built, "TrainingRole", "ecr") if r != "*"]
+    assert "repository/cdk-hnb659fds-container-assets-" in pulled
+
+
+def test_an_image_of_the_settings_is_pulled_from_its_own_repository(synthesize_with):
+    given = synthesize_with(
+        training_image_uri="111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/kohya:0.10"
+    )
+
+    granted = by_resource(given, "TrainingRole", "ecr")
+    arn = "arn:<AWS::Partition>:ecr:eu-west-1:111122223333:repository/team/kohya"
+    assert set(granted) == {arn, "*"}
+    environment = given.of_type("AWS::Lambda::Function")["TrainingsFunction"]["Environment"]
+    assert environment["Variables"]["TRAINING_IMAGE_URI"].endswith("team/kohya:0.10")
+
+
+def test_a_job_in_a_vpc_may_make_its_network_interfaces(synthesize_with, deployed):
+    inside = synthesize_with(subnet_ids=["subnet-0a1b2c3d"], security_group_ids=["sg-0a1b2c3d"])
+
+    assert "ec2:CreateNetworkInterface" in by_resource(inside, "TrainingRole", "ec2")["*"]
+    assert by_resource(deployed, "TrainingRole", "ec2") == {}

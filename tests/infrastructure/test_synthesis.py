@@ -1,0 +1,106 @@
+"""Synthesis as a whole: what it needs, what stops it, and that it always gives the same."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# cfn-lint W3005: CDK writes a DependsOn on a function's role that its GetAtt implies already.
+IGNORED = "W3005"
+
+
+def run_app(outdir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs app.py as `make synth` does, with no Docker, no CDK CLI and no AWS on the PATH."""
+    return subprocess.run(
+        [sys.executable, "infrastructure/app.py"],
+        cwd=ROOT,
+        env={
+            "PATH": str(Path(shutil.which("node")).parent),
+            "HOME": os.environ["HOME"],
+            "CDK_OUTDIR": str(outdir),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_second_synthesis_in_another_process_gives_the_same_template(deployed, tmp_path):
+    done = run_app(tmp_path, PYTHONHASHSEED="1", CDK_CONTEXT_JSON='{"lorastack": {}}')
+
+    assert done.returncode == 0, done.stderr
+    template = json.loads((tmp_path / "LoraStack.template.json").read_text())
+    assert template == deployed.template
+
+
+def test_a_wrong_setting_ends_with_one_sentence_and_no_traceback(tmp_path):
+    done = run_app(tmp_path, CDK_CONTEXT_JSON='{"lorastack:deployment": "My Deployment"}')
+
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        'The setting "deployment" under "lorastack" in cdk.json has the value \'My Deployment\': '
+        "it must be 1 to 15 lower-case letters and digits, as it begins every job name."
+    ]
+
+
+def test_the_template_passes_cfn_lint(deployed):
+    linted = subprocess.run(
+        [
+            Path(sys.executable).parent / "cfn-lint",
+            deployed.outdir / "LoraStack.template.json",
+            "--ignore-checks",
+            IGNORED,
+        ],
+        capture_output=True,
+        text=True,
+    )
+
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_no_finding_is_left_unacknowledged(deployed):
+    report = json.loads((deployed.outdir / "validation-report.json").read_text())
+
+    assert report["pluginReports"] == []
+
+
+def test_a_finding_without_acknowledgement_stops_synthesis(tmp_path, checkout):
+    from aws_cdk import aws_sqs as sqs
+
+    import app
+
+    cdk_app = app.new_app(context={}, outdir=str(tmp_path / "out"))
+    stack = app.build(cdk_app, root=checkout)
+    sqs.Queue(stack, "PlainQueue")
+
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        cdk_app.synth()
+
+    assert "PlainQueue" in (tmp_path / "out" / "validation-report.json").read_text()
+
+
+def test_the_outputs_say_where_api_bucket_and_table_are(deployed):
+    assert set(deployed.template["Outputs"]) == {"ApiUrl", "BucketName", "TableName"}
+
+
+def test_another_deployment_gets_a_stack_of_its_own(synthesize_with):
+    second = synthesize_with(deployment="second", region="eu-west-1", account="111122223333")
+
+    manifest = json.loads((second.outdir / "manifest.json").read_text())
+    stack = manifest["artifacts"]["LoraStack"]
+    assert stack["properties"]["stackName"] == "LoraStack-second"
+    assert stack["environment"] == "aws://111122223333/eu-west-1"
+
+
+def test_without_a_dockerfile_synthesis_says_what_to_do(synthesize_with, checkout):
+    from problems import DeploymentError
+
+    (checkout / "training_container/Dockerfile").unlink()
+
+    with pytest.raises(DeploymentError, match="set training_image_uri"):
+        synthesize_with()

@@ -1,0 +1,106 @@
+"""What every route has in common: problems, the table of statuses, what no route serves."""
+
+import pytest
+
+from lambdas.access import handler as access
+from lambdas.core import errors, http
+from lambdas.core.errors import ServiceError
+from lambdas.datasets import handler as datasets
+from lambdas.datasets import service
+from tests.unit.fakes import Client
+
+pytestmark = pytest.mark.usefixtures("aws_calls")
+DATASETS = Client(datasets.handler)
+
+
+def test_every_error_of_the_tree_has_a_status() -> None:
+    assert set(http.STATUS_OF) == set(ServiceError.__subclasses__())
+    for error in http.STATUS_OF:
+        assert error.__name__ in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("body", ["{", "nonsense", '{"name": }'])
+def test_a_body_that_is_no_json_is_a_400(body: str) -> None:
+    answer = DATASETS.post("/datasets", body)
+
+    assert (answer.status, answer.body["code"]) == (400, "invalid_json")
+    assert "character" in answer.body["detail"]
+
+
+@pytest.mark.parametrize("body", [None, "[]", '"text"', "null", "{}"])
+def test_a_body_that_is_no_object_or_lacks_all_is_a_422(body: str | None) -> None:
+    assert DATASETS.post("/datasets", body).status == 422
+
+
+def test_a_body_of_another_kind_is_a_415() -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = DATASETS.request("POST", "/datasets", '{"name": 1}', headers)
+
+    assert (answer.status, answer.pointers) == (415, ["header:Content-Type"])
+
+
+def test_a_wrong_method_says_which_there_are() -> None:
+    answer = Client(datasets.handler, role=None).request("PUT", "/datasets")
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, POST")
+
+
+def test_a_path_that_does_not_exist_is_a_404_without_a_token() -> None:
+    answer = Client(access.handler, role=None).get("/nowhere")
+
+    assert (answer.status, answer.body["code"]) == (404, "route_not_found")
+
+
+def test_a_problem_is_problem_json_and_carries_the_request_id() -> None:
+    answer = DATASETS.get("/datasets/ds_nothing")
+
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.body["request_id"] == "request-of-gateway"
+    assert set(answer.body) == {
+        "type",
+        "title",
+        "status",
+        "code",
+        "detail",
+        "errors",
+        "request_id",
+    }
+
+
+def test_a_fault_of_ours_is_a_500_that_tells_nothing_of_the_inside(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("arn:aws:secret")
+
+    monkeypatch.setattr(service, "get", broken)
+
+    answer = DATASETS.get("/datasets/ds_1")
+
+    assert (answer.status, answer.body["code"]) == (500, "internal_error")
+    assert "secret" not in str(answer.body)
+    assert "arn:aws:secret" in caplog.text
+
+
+def test_a_preflight_is_answered() -> None:
+    headers = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+
+    answer = Client(datasets.handler, role=None).request("OPTIONS", "/datasets", None, headers)
+
+    assert answer.status == 204
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "x"])
+def test_a_query_parameter_that_will_not_do_is_named(limit: str) -> None:
+    answer = DATASETS.get("/datasets", limit=limit)
+
+    assert (answer.status, answer.pointers) == (422, ["query:limit"])
+
+
+def test_an_idempotency_key_that_will_not_do_is_named() -> None:
+    answer = DATASETS.post("/datasets", {}, key="k" * 300)
+
+    assert "header:idempotency-key" in [pointer.lower() for pointer in answer.pointers]
