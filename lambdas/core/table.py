@@ -9,16 +9,14 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.core import aws
+from lambdas.core.attributes import Item, decode_item, encode, encode_item
 from lambdas.core.errors import Unavailable
 from lambdas.core.settings import Settings
-
-Item = dict[str, Any]
 
 # Reasons for which a whole transaction is to be tried again, see
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
@@ -101,7 +99,7 @@ def get(key: Key, *, consistent: bool = False) -> Item | None:
         TableName=_name(), Key=_encode_key(key), ConsistentRead=consistent
     )
     found = answer.get("Item")
-    return None if found is None else _decode_item(found)
+    return None if found is None else decode_item(found)
 
 
 def batch_get(keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
@@ -113,7 +111,7 @@ def batch_get(keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Ite
     found: dict[Key, Item] = {}
     for attempt in range(_ATTEMPTS):
         answer = aws.dynamodb().batch_get_item(RequestItems=request)
-        items = [_decode_item(item) for item in answer["Responses"].get(_name(), [])]
+        items = [decode_item(item) for item in answer["Responses"].get(_name(), [])]
         found |= {Key(item["pk"], item["sk"]): item for item in items}
         request = answer.get("UnprocessedKeys")
         if not request:
@@ -174,7 +172,7 @@ def _query(
     answer = aws.dynamodb().query(**request)
     last = answer.get("LastEvaluatedKey")
     return Page(
-        items=tuple(_decode_item(item) for item in answer["Items"]),
+        items=tuple(decode_item(item) for item in answer["Items"]),
         last=None if last is None else Key(last["pk"]["S"], last["sk"]["S"]),
     )
 
@@ -229,7 +227,7 @@ def _raise_unless_transient(error: ClientError) -> None:
 
 def _old_item(told: Mapping[str, Any]) -> Item | None:
     item = told.get("Item")
-    return _decode_item(item) if item else None
+    return decode_item(item) if item else None
 
 
 def _pause(attempt: int) -> None:
@@ -264,50 +262,10 @@ def _conditioned(condition: str | None, values: Mapping[str, Any], update: str =
 
 def _placeholders(expressions: str, values: Mapping[str, Any]) -> Item:
     names = {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
-    filled = {f":{name}": _encode(value) for name, value in values.items()}
+    filled = {f":{name}": encode(value) for name, value in values.items()}
     return ({"ExpressionAttributeNames": names} if names else {}) | (
         {"ExpressionAttributeValues": filled} if filled else {}
     )
-
-
-def encode_item(item: Item) -> dict[str, Any]:
-    """Turn a plain dict into DynamoDB's attribute values; None is left out."""
-    return {name: _encode(value) for name, value in item.items() if value is not None}
-
-
-def _encode(value: Any) -> Any:
-    match value:
-        case None:
-            return {"NULL": True}
-        case bool():
-            return {"BOOL": value}
-        case int() | float() | Decimal():
-            return {"N": str(value)}
-        case str():
-            return {"S": value}
-        case dict():
-            return {"M": encode_item(value)}
-        case list() | tuple():
-            return {"L": [_encode(one) for one in value]}
-    raise TypeError(f"no DynamoDB attribute for a {type(value).__name__}")
-
-
-def _decode_item(item: Mapping[str, Any]) -> Item:
-    return {name: _decode(value) for name, value in item.items()}
-
-
-def _decode(value: Mapping[str, Any]) -> Any:
-    ((kind, content),) = value.items()
-    match kind:
-        case "NULL":
-            return None
-        case "N":
-            return float(content) if set(content) & set(".eE") else int(content)
-        case "M":
-            return _decode_item(content)
-        case "L":
-            return [_decode(one) for one in content]
-    return content
 
 
 def _encode_key(key: Key) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.models import repository, safetensors
+from lambdas.models import inspection, repository
 from lambdas.models.safetensors import NotSafetensors
 from lambdas.models.schema import (
     CompleteModel,
@@ -122,7 +122,7 @@ def _inspected(caller: Caller, model: Model) -> Model:
         header = repository.read_header(repository.file_key(caller.workspace, model))
     except NotSafetensors as error:
         return _invalid(model, error.code, str(error))
-    found = safetensors.inspect(header)
+    found = inspection.inspect(header)
     if found.type != model.type:
         return _invalid(
             model,

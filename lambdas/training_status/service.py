@@ -8,12 +8,14 @@ from lambdas.core.errors import NotFound
 from lambdas.core.ids import sibling
 from lambdas.core.observability import logger
 from lambdas.models import repository as models
-from lambdas.models.safetensors import Header, NotSafetensors, inspect
+from lambdas.models.inspection import inspect
+from lambdas.models.safetensors import Header, NotSafetensors
 from lambdas.models.schema import Model
-from lambdas.trainings import failures, launcher, repository
+from lambdas.trainings import failures, launcher, repository, transitions
 from lambdas.trainings.launcher import JobState
-from lambdas.trainings.repository import OPEN_SHARDS, Ending, Kept
+from lambdas.trainings.repository import OPEN_SHARDS, Kept
 from lambdas.trainings.schema import FINAL, Failure, Status, Training
+from lambdas.trainings.transitions import Ending
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html
 _BY_SECONDARY: dict[str, Status] = {
@@ -44,7 +46,7 @@ def apply_state(workspace: str, training_id: str, state: JobState) -> None:
         _apply_end(workspace, training_id, state)
         return
     try:
-        stood = repository.record_state(
+        stood = transitions.record_state(
             workspace,
             training_id,
             _BY_SECONDARY.get(state.secondary, "running"),
@@ -66,13 +68,13 @@ def apply_progress(workspace: str, training_id: str) -> None:
     if progress is None:
         logger.warning("progress.json can't be read", training_id=training_id)
         return
-    repository.record_progress(workspace, training_id, progress)
+    transitions.record_progress(workspace, training_id, progress)
 
 
 def reconcile() -> int:
     """Look at the trainings that no event has told of for a while; return how many."""
     now = clock.now()
-    due = [one for shard in range(OPEN_SHARDS) for one in repository.due(shard, now, _DUE_AT_ONCE)]
+    due = [one for shard in range(OPEN_SHARDS) for one in transitions.due(shard, now, _DUE_AT_ONCE)]
     for workspace, training_id in due:
         _reconcile_one(workspace, training_id)
     return len(due)
@@ -84,7 +86,7 @@ def _reconcile_one(workspace: str, training_id: str) -> None:
         return
     state = launcher.describe(kept.training.job_name)
     if state is not None:
-        repository.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
+        transitions.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
         apply_state(workspace, training_id, state)
     elif kept.training.status == "queued":
         _start_again(kept)
@@ -93,7 +95,7 @@ def _reconcile_one(workspace: str, training_id: str) -> None:
     else:
         # A missing job alone never means failed: SageMaker may answer late.
         logger.error("job not found", training_id=training_id, status=kept.training.status)
-        repository.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
+        transitions.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
 
 
 def _start_again(kept: Kept) -> None:
@@ -106,7 +108,7 @@ def _start_again(kept: Kept) -> None:
         _end(kept, Ending("failed", failure.message, failure))
     else:
         waiting = f"Waiting/{launched.reason[:200]}" if launched.reason else "Waiting"
-        repository.note(kept.workspace, kept.training.id, waiting, clock.now() + _RETRY_EVERY)
+        transitions.note(kept.workspace, kept.training.id, waiting, clock.now() + _RETRY_EVERY)
 
 
 def _end_without_job(kept: Kept) -> None:
@@ -115,7 +117,7 @@ def _end_without_job(kept: Kept) -> None:
 
 
 def _end(kept: Kept, ending: Ending) -> None:
-    repository.end(kept.workspace, kept.training, ending)
+    transitions.end(kept.workspace, kept.training, ending)
 
 
 def _age(training: Training) -> timedelta:
@@ -136,7 +138,7 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
     state = launcher.describe(told.name) or told
     lora = _registered_lora(kept, partial=state.status != "Completed")
     status, failure = _verdict(kept.training, state, lora)
-    repository.end(
+    transitions.end(
         workspace,
         kept.training,
         Ending(

@@ -7,7 +7,7 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.trainings import failures, kohya, launcher, repository
+from lambdas.trainings import creation, failures, kohya, launcher, repository, transitions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.schema import (
     FINAL,
@@ -27,8 +27,8 @@ from lambdas.trainings.settings import Settings
 
 def validate(caller: Caller, request: NewTraining) -> Validation:
     """Say what would come of a training; starts nothing."""
-    references = repository.resolve(caller.workspace, request)
-    found, _ = repository.load(caller.workspace, references, None)
+    references = creation.resolve(caller.workspace, request)
+    found, _ = creation.load(caller.workspace, references, None)
     plan = make_plan(request, found, Settings.load())
     return Validation(
         valid=not plan.faults,
@@ -51,14 +51,14 @@ def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Trai
 
     Raises Unprocessable with every fault, Conflict when a name is in use.
     """
-    references = repository.resolve(caller.workspace, request)
-    found, made = repository.load(caller.workspace, references, attempt)
+    references = creation.resolve(caller.workspace, request)
+    found, made = creation.load(caller.workspace, references, attempt)
     if made is None:
         plan = make_plan(request, found, Settings.load())
         training = _training(caller.workspace, request, plan)
-        repository.put_job(_job(caller.workspace, training))
+        creation.put_job(_job(caller.workspace, training))
         most_active = Settings.load().max_active_trainings
-        made = repository.insert(caller.workspace, training, attempt, most_active)
+        made = creation.insert(caller.workspace, training, attempt, most_active)
         if made is None:
             return _launched(caller.workspace, training), False
     training = repository.get(caller.workspace, made, consistent=True).training
@@ -89,9 +89,9 @@ def cancel(caller: Caller, training_id: str) -> Training:
     """
     training = repository.get(caller.workspace, training_id, consistent=True).training
     if training.status in FINAL:
-        raise repository.ended(training_id)
+        raise transitions.ended(training_id)
     if training.status != "canceling":
-        repository.ask_to_cancel(caller.workspace, training)
+        transitions.ask_to_cancel(caller.workspace, training)
     # No job yet: whoever sees one of a training that is canceling stops it.
     launcher.stop(training.job_name)
     return training.model_copy(update={"status": "canceling", "updated_at": clock.now()})
@@ -174,8 +174,8 @@ def _launched(workspace: str, training: Training) -> Training:
     if launched.outcome != "refused":
         return training
     failure = failures.refused(launched.reason)
-    ending = repository.Ending(
+    ending = transitions.Ending(
         status="failed", message=failure.message, failure=failure, frees_name=True
     )
-    repository.end(workspace, training, ending)
+    transitions.end(workspace, training, ending)
     return training.model_copy(update={"status": "failed", "failure": failure})

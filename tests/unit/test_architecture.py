@@ -9,7 +9,10 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {path.name for path in (ROOT / "lambdas").iterdir() if (path / "__init__.py").exists()}
 FEATURES = ROOMS - {"core"}
 # What one room may use of another; see docs/adr/0004-a-launcher-is-a-repository.md.
-LENT = {"repository", "schema", "launcher", "failures", "settings", "safetensors"}
+LENT = {
+    *("repository", "transitions", "schema", "launcher"),
+    *("failures", "settings", "safetensors", "inspection"),
+}
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {
     "local/functions.py",

@@ -5,7 +5,7 @@ import json
 import pytest
 from moto.events.models import EventPattern
 
-from local.event_pattern import PatternError, matches_event
+from local.event_pattern import PatternError, check_pattern, matches_event
 
 EVENT = {
     "source": "aws.s3",
@@ -67,6 +67,20 @@ def test_a_backslash_makes_a_star_plain():
     assert not matches_event({"source": [{"wildcard": r"a\*b"}]}, {"source": "axb"})
 
 
-def test_an_unknown_operator_is_told():
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        {"source": [{"cidr": "10.0.0.0/8"}]},
+        {"detail": {"deep": ["x", {"cidr": "10.0.0.0/8"}]}},
+        {"$or": [{"source": ["x"]}, {"source": [{"cidr": "10.0.0.0/8"}]}]},
+        {"source": [{"anything-but": {"cidr": "10.0.0.0/8"}}]},
+    ],
+)
+def test_an_operator_that_is_not_known_is_told_beforehand(pattern):
     with pytest.raises(PatternError, match="cidr"):
-        matches_event({"source": [{"cidr": "10.0.0.0/8"}]}, EVENT)
+        check_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, _ in CASES])
+def test_every_known_operator_passes_the_check(pattern):
+    check_pattern(pattern)

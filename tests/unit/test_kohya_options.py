@@ -5,6 +5,7 @@ import tomllib
 import pytest
 
 from lambdas.trainings import kohya
+from lambdas.trainings.defaults import defaults_for
 from lambdas.trainings.instances import INSTANCE_TYPES
 
 A10G = INSTANCE_TYPES["ml.g5.xlarge"]
@@ -124,7 +125,7 @@ def test_defaults_give_way_where_an_option_rules_them_out() -> None:
 
 @pytest.mark.parametrize("fm_type", ["sd_1_5", "sd_xl"])
 def test_every_default_is_an_open_option_of_its_family(fm_type: str) -> None:
-    defaults = kohya.defaults_for(fm_type, A10G)
+    defaults = defaults_for(fm_type, A10G)
 
     resolved = kohya.resolve(defaults, fm_type, A10G)
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from lambdas.models import safetensors
+from lambdas.models import inspection, safetensors
 from lambdas.models.safetensors import NotSafetensors
 from lambdas.models.schema import part_size_for
 from tests.unit.fakes import LORA, SD_1_5, SD_XL, AwsCalls, Client, safetensors_file
@@ -139,7 +139,7 @@ def test_a_lora_tells_its_rank_and_family() -> None:
         "lorastack_engine": "rehearsal",
     }
 
-    found = safetensors.inspect(read(safetensors_file(LORA, metadata)))
+    found = inspection.inspect(read(safetensors_file(LORA, metadata)))
 
     assert (found.type, found.fm_type) == ("lora", "sd_1_5")
     assert (found.facts.rank, found.facts.alpha, found.facts.engine) == (4, 2.0, "rehearsal")

@@ -129,6 +129,22 @@ def test_progress_is_written_in_two_calls_and_never_goes_back(
     assert read(training)["progress"]["step"] == 20
 
 
+def test_progress_of_which_little_is_known_is_told_with_nulls(training: dict) -> None:
+    early = progress(0, second=1) | {
+        "phase": "preparing",
+        "total_steps": None,
+        "loss": None,
+        "seconds_remaining": None,
+    }
+
+    send(tell_progress(training, **early))
+
+    answer = TRAININGS.get(f"/trainings/{training['id']}")
+    assert answer.status == 200
+    assert answer.body["progress"]["phase"] == "preparing"
+    assert answer.body["progress"]["total_steps"] is None
+
+
 def test_a_progress_file_that_makes_no_sense_is_passed_over(training: dict) -> None:
     send(tell_progress(training, step="many"))
 

@@ -1,0 +1,155 @@
+"""Making a training: everything that depends on it is kept in one transaction, before its job."""
+
+import json
+import zlib
+from dataclasses import dataclass
+
+from lambdas.core import bucket, clock, table
+from lambdas.core.errors import Conflict, Fault, TooManyRequests
+from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import looks_like_id, sibling
+from lambdas.core.names import name_taken
+from lambdas.core.table import Check, ConditionFailed, Item, Key, Put, Update
+from lambdas.datasets import repository as datasets
+from lambdas.models import repository as models
+from lambdas.trainings import repository
+from lambdas.trainings.plan import Found
+from lambdas.trainings.repository import OPEN_SHARDS
+from lambdas.trainings.schema import Job, NewTraining, Training
+
+
+@dataclass(frozen=True)
+class References:
+    """The ids that a request's names stand for; None for a name that nothing has."""
+
+    model: str | None
+    datasets: tuple[str | None, ...]
+
+
+def resolve(workspace: str, request: NewTraining) -> References:
+    """Find the ids behind a request's names: one call, none when it has ids only."""
+    locks: dict[str, Key] = {}
+    if not looks_like_id(request.model):
+        locks[request.model] = models.name_key(workspace, request.model)
+    wanted = [choice.dataset for choice in request.datasets]
+    dataset_locks = {
+        name: datasets.name_key(workspace, name) for name in wanted if not looks_like_id(name)
+    }
+    keys = [*locks.values(), *dataset_locks.values()]
+    found = table.batch_get(keys) if keys else {}
+    ids = {key: str(item["id"]) for key, item in found.items()}
+    return References(
+        model=ids.get(locks[request.model]) if request.model in locks else request.model,
+        datasets=tuple(
+            ids.get(dataset_locks[name]) if name in dataset_locks else name for name in wanted
+        ),
+    )
+
+
+def load(
+    workspace: str, references: References, attempt: Attempt | None
+) -> tuple[Found, str | None]:
+    """Read what a training is about in one consistent call, and what an earlier attempt made.
+
+    Raises Unprocessable when the attempt's key was used for another body.
+    """
+    model_key = models.key_of(workspace, references.model) if references.model else None
+    dataset_keys = [datasets.key_of(workspace, one) if one else None for one in references.datasets]
+    record_key = attempt.record_key if attempt else None
+    keys = [key for key in (model_key, record_key, *dataset_keys) if key]
+    items = table.batch_get(keys, consistent=True) if keys else {}
+    model = items.get(model_key) if model_key else None
+    found = Found(
+        model=None if model is None else models.from_item(model),
+        datasets=tuple(
+            datasets.from_item(items[key]) if key in items else None for key in dataset_keys
+        ),
+    )
+    made = attempt.made(items.get(record_key)) if attempt and record_key else None
+    return found, made
+
+
+def put_job(job: Job) -> None:
+    """Write what the container will be told."""
+    key = f"{repository.folder_of(job.workspace, job.training_id)}input/job.json"
+    # The lifecycle rule that goes by this tag also clears away what a crash left without a record.
+    bucket.put(key, job.model_dump_json().encode(), tagging="lorastack-keep=40-days")
+
+
+def insert(workspace: str, training: Training, attempt: Attempt, most_active: int) -> str | None:
+    """Keep a new training and all that depends on it as one transaction.
+
+    Returns the id of the training that another attempt with the same key made first. Raises
+    Conflict when a name is in use or the model or a dataset is not `ready` any more, and
+    TooManyRequests when as many trainings are under way as the workspace may have.
+    """
+    lora_id = sibling(training.id, "mdl")
+    lock = repository.name_key(workspace, training.name)
+    try:
+        return attempt.transact(
+            training.id,
+            Put({"pk": lock.pk, "sk": lock.sk, "id": training.id}),
+            models.lock_of(workspace, training.name, lora_id),
+            _count_one_more(workspace, most_active),
+            _put(workspace, training),
+            repository.put_event(training.id, "queued", "Queued.", clock.now()),
+            *repository.uses_of(training),
+            *_checks(workspace, training),
+            taken=name_taken("training", training.name),
+        )
+    except ConditionFailed as error:
+        first = min(error.found) - len(attempt.record(training.id))
+        raise _refusal(first, training, most_active) from error
+
+
+def _put(workspace: str, training: Training) -> Put:
+    key = repository.key_of(workspace, training.id)
+    shard = zlib.crc32(training.id.encode()) % OPEN_SHARDS
+    item: Item = training.model_dump(mode="json") | {
+        "pk": key.pk,
+        "sk": key.sk,
+        "facet": repository.facet_of(workspace, training.status),
+        "open_shard": f"open#{shard}",
+        "next_check_at": clock.text(clock.later(60)),
+        "config_params": json.dumps(training.config_params),
+    }
+    return Put(item)
+
+
+def _checks(workspace: str, training: Training) -> list[Check]:
+    keys = [
+        models.key_of(workspace, training.model.id),
+        *(datasets.key_of(workspace, dataset.id) for dataset in training.datasets),
+    ]
+    return [Check(key, "#status = :ready", {"ready": "ready"}) for key in keys]
+
+
+def _count_one_more(workspace: str, most: int) -> Update:
+    return Update(
+        repository.use_key(workspace),
+        "ADD #active_trainings :one",
+        {"one": 1, "most": most},
+        "attribute_not_exists(#active_trainings) OR #active_trainings < :most",
+    )
+
+
+def _refusal(first: int, training: Training, most_active: int) -> Exception:
+    # The order of the writes in `insert`, behind the idempotency record and the name.
+    if first == 1:
+        return Conflict(
+            f"A model called {training.name} exists, and the LoRA to come has the training's name.",
+            code="name_taken",
+            faults=[Fault("/name", "is a model's name: choose another")],
+        )
+    if first == 2:
+        return TooManyRequests(
+            f"{most_active} trainings are under way in this workspace, which is the limit. Wait "
+            "for one to end or cancel one.",
+            code="too_many_trainings",
+            headers={"Retry-After": "60"},
+        )
+    return Conflict(
+        "The model or a dataset changed while the training was being made. Look at them and try "
+        "again.",
+        code="changed_meanwhile",
+    )

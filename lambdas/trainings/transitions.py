@@ -1,0 +1,255 @@
+"""What happens to a training after it was made: each change by condition, its end only once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lambdas.core import clock, table
+from lambdas.core.errors import Conflict, NotFound
+from lambdas.core.ids import sibling
+from lambdas.core.table import ConditionFailed, Delete, Item, Key, Update, Write
+from lambdas.models import repository as models
+from lambdas.models.schema import Model
+from lambdas.trainings import repository
+from lambdas.trainings.repository import Kept
+from lambdas.trainings.schema import FINAL, Failure, Progress, Status, Training
+
+_FINAL_VALUES = {f"final_{status}": status for status in sorted(FINAL)}
+_NOT_FINAL = "NOT #status IN (" + ", ".join(f":{name}" for name in _FINAL_VALUES) + ")"
+_OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a training ended; `lora` is the model to be registered, None when nothing came out."""
+
+    status: Status
+    message: str
+    failure: Failure | None = None
+    lora: Model | None = None
+    provider_status: str | None = None
+    progress: Progress | None = None
+    billable_seconds: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    frees_name: bool = False
+
+
+def ask_to_cancel(workspace: str, training: Training) -> None:
+    """Mark a training `canceling`.
+
+    Raises Conflict when it has ended meanwhile.
+    """
+    moment = clock.now()
+    update = _status_update(
+        workspace,
+        training.id,
+        "canceling",
+        {"updated_at": clock.text(moment), "next_check_at": clock.text(clock.later(45))},
+        _NOT_FINAL,
+        _FINAL_VALUES,
+    )
+    event = repository.put_event(training.id, "canceling", "Cancel was asked for.", moment)
+    try:
+        table.transact([update, event])
+    except ConditionFailed as error:
+        raise ended(training.id) from error
+
+
+def ended(training_id: str) -> Conflict:
+    """Return the error for something that can't be done to a training that has ended."""
+    return Conflict(f"The training {training_id} has ended.", code="training_ended")
+
+
+def record_state(
+    workspace: str,
+    training_id: str,
+    status: Status,
+    provider_status: str,
+    modified_ms: int,
+    message: str,
+    started_at: datetime | None,
+) -> Kept | None:
+    """Write a status that is not final, unless a later one was written or a cancel was asked for.
+
+    One call. Returns None when it was written, else the training as it stood. Raises NotFound when
+    there is no such training.
+    """
+    moment = clock.now()
+    changes: Item = {
+        "provider_status": provider_status,
+        "provider_modified_ms": modified_ms,
+        "updated_at": clock.text(moment),
+        "started_at": clock.text(started_at) if started_at else None,
+    }
+    condition = (
+        f"{_NOT_FINAL} AND #status <> :canceling AND (attribute_not_exists(#provider_modified_ms)"
+        " OR #provider_modified_ms < :provider_modified_ms"
+        " OR (#provider_modified_ms = :provider_modified_ms"
+        " AND #provider_status <> :provider_status))"
+    )
+    update = _status_update(
+        workspace,
+        training_id,
+        status,
+        changes,
+        condition,
+        _FINAL_VALUES | {"canceling": "canceling"},
+    )
+    at = datetime.fromtimestamp(modified_ms / 1000, moment.tzinfo)
+    event = repository.put_event(training_id, status, message, at, provider_status)
+    try:
+        table.transact([update, event])
+    except ConditionFailed as error:
+        found = error.found.get(0)
+        if found is None:
+            raise NotFound(f"There is no training {training_id}.") from error
+        return repository.kept_from(found)
+    return None
+
+
+def record_progress(workspace: str, training_id: str, progress: Progress) -> bool:
+    """Write how far a training is, unless it has ended or more was known; say if it was new."""
+    told = progress.model_dump(mode="json")
+    values: Item = _FINAL_VALUES | {"progress": told, "updated_at": told["updated_at"]}
+    try:
+        table.write(
+            Update(
+                repository.key_of(workspace, training_id),
+                "SET #progress = :progress, #updated_at = :updated_at",
+                values,
+                f"attribute_exists(#pk) AND {_NOT_FINAL} AND (attribute_not_exists(#progress)"
+                " OR #progress.#updated_at < :updated_at)",
+            )
+        )
+    except ConditionFailed:
+        return False
+    return True
+
+
+def note(workspace: str, training_id: str, provider_status: str, check_at: datetime) -> None:
+    """Say why a queued training waits and when it is looked at again; nothing if it has gone on."""
+    _while_open(
+        workspace,
+        training_id,
+        {"provider_status": provider_status, "next_check_at": clock.text(check_at)},
+        "#status = :queued",
+        {"queued": "queued"},
+    )
+
+
+def check_again(workspace: str, training_id: str, check_at: datetime) -> None:
+    """Set when an open training is looked at again; nothing if it has ended."""
+    _while_open(workspace, training_id, {"next_check_at": clock.text(check_at)}, "", {})
+
+
+def due(shard: int, until: datetime, limit: int) -> list[tuple[str, str]]:
+    """Return workspace and id of the open trainings of a shard that want looking at."""
+    found = table.query_due(f"open#{shard}", clock.text(until), limit=limit)
+    return [(str(item["pk"]).partition("#")[0], str(item["sk"])) for item in found.items]
+
+
+def end(workspace: str, training: Training, ending: Ending) -> bool:
+    """End a training, once: the record, its LoRA, names, uses and counts change as one.
+
+    Returns False when it had ended before; nothing changes then.
+    """
+    moment = clock.now()
+    changes: Item = {
+        "updated_at": clock.text(moment),
+        "ended_at": clock.text(ending.ended_at or moment),
+        "started_at": clock.text(ending.started_at) if ending.started_at else None,
+        "failure": ending.failure.model_dump() if ending.failure else None,
+        "lora_id": ending.lora.id if ending.lora else None,
+        "provider_status": ending.provider_status,
+        "progress": ending.progress.model_dump(mode="json") if ending.progress else None,
+        "billable_seconds": ending.billable_seconds,
+    }
+    update = _status_update(
+        workspace,
+        training.id,
+        ending.status,
+        changes,
+        _NOT_FINAL,
+        _FINAL_VALUES,
+        remove="#open_shard, #next_check_at",
+    )
+    event = repository.put_event(
+        training.id, ending.status, ending.message, moment, ending.provider_status
+    )
+    try:
+        table.transact([update, event, *_released(workspace, training, ending)])
+    except ConditionFailed as error:
+        if set(error.found) != {0}:
+            raise
+        return False
+    return True
+
+
+def _released(workspace: str, training: Training, ending: Ending) -> list[Write]:
+    lora_id = sibling(training.id, "mdl")
+    writes: list[Write] = [
+        Delete(Key(use.item["pk"], use.item["sk"])) for use in repository.uses_of(training)
+    ]
+    writes.append(
+        Update(
+            repository.use_key(workspace),
+            "ADD #active_trainings :minus_one",
+            {"minus_one": -1},
+            None,
+        )
+    )
+    if ending.lora:
+        writes.append(models.put_of(workspace, ending.lora))
+    else:
+        writes.append(
+            Delete(models.name_key(workspace, training.name), _OURS_OR_GONE, {"id": lora_id})
+        )
+    if ending.frees_name:
+        lock = repository.name_key(workspace, training.name)
+        writes.append(Delete(lock, _OURS_OR_GONE, {"id": training.id}))
+    return writes
+
+
+def _status_update(
+    workspace: str,
+    training_id: str,
+    status: Status,
+    changes: Mapping[str, Any],
+    condition: str,
+    values: Mapping[str, Any],
+    remove: str = "",
+) -> Update:
+    changed = {"status": status, "facet": repository.facet_of(workspace, status)} | {
+        name: value for name, value in changes.items() if value is not None
+    }
+    assignments = ", ".join(f"#{name} = :{name}" for name in changed)
+    return Update(
+        repository.key_of(workspace, training_id),
+        f"SET {assignments}" + (f" REMOVE {remove}" if remove else ""),
+        {**values, **changed},
+        f"attribute_exists(#pk) AND {condition}",
+    )
+
+
+def _while_open(
+    workspace: str,
+    training_id: str,
+    changes: Mapping[str, Any],
+    condition: str,
+    values: Mapping[str, Any],
+) -> None:
+    assignments = ", ".join(f"#{name} = :{name}" for name in changes)
+    extra = f" AND {condition}" if condition else ""
+    try:
+        table.write(
+            Update(
+                repository.key_of(workspace, training_id),
+                f"SET {assignments}",
+                {**values, **changes},
+                f"attribute_exists(#open_shard){extra}",
+            )
+        )
+    except ConditionFailed:
+        return

@@ -1,0 +1,152 @@
+"""What to train: ``job.json``, parsed into frozen dataclasses.
+
+Its JSON Schema is pinned in ``tests/contract``; the API checked everything before, so a fault here
+means that the two sides disagree, and the message names the field.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from kohya_trainer.failure import TrainingFailed
+from kohya_trainer.toml_writer import Value
+
+Family = Literal["sd_1_5", "sd_xl"]
+CaptionPolicy = Literal["required", "subject", "empty"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """The base model: a file in its channel."""
+
+    channel: str
+    model_id: str
+    file_name: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of captioned images in its channel, and how often an epoch repeats it."""
+
+    channel: str
+    dataset_id: str
+    folder: str
+    repeats: int
+    subject: str
+    caption_policy: CaptionPolicy
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training; ``config_params`` are kohya's options, flat and typed."""
+
+    training_id: str
+    training_name: str
+    workspace: str
+    family: Family
+    output_name: str
+    model: Model
+    datasets: tuple[Dataset, ...]
+    config_params: Mapping[str, Value]
+
+
+def read_job(path: Path) -> Job:
+    """Parse the file; raises TrainingFailed (bad_job) naming the field that is wrong."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise _bad(f"{path.name} cannot be read: {exc}") from exc
+    return parse_job(data)
+
+
+def parse_job(data: Any) -> Job:
+    """Check the parsed JSON and make the Job; raises TrainingFailed (bad_job)."""
+    job = _Object(data, "job")
+    if job.value("version", int) != 1:
+        raise _bad(f"job.version is {job.data['version']}, this container knows version 1")
+    datasets = job.value("datasets", list)
+    if not datasets:
+        raise _bad("job.datasets is empty")
+    return Job(
+        training_id=job.text("training_id"),
+        training_name=job.text("training_name"),
+        workspace=job.text("workspace"),
+        family=job.choice("fm_type", get_args(Family)),
+        output_name=_output_name(job.text("output_name")),
+        model=_model(_Object(job.value("model", dict), "job.model")),
+        datasets=tuple(_dataset(_Object(d, f"job.datasets[{i}]")) for i, d in enumerate(datasets)),
+        config_params=job.value("config_params", dict),
+    )
+
+
+def _model(model: "_Object") -> Model:
+    return Model(model.file_name("channel"), model.text("model_id"), model.file_name("file_name"))
+
+
+def _dataset(dataset: "_Object") -> Dataset:
+    repeats = dataset.value("repeats", int)
+    if repeats < 1:
+        raise _bad(f"{dataset.where}.repeats is {repeats}, it must be at least 1")
+    return Dataset(
+        channel=dataset.file_name("channel"),
+        dataset_id=dataset.text("dataset_id"),
+        folder=dataset.file_name("folder"),
+        repeats=repeats,
+        subject=dataset.value("subject", str),
+        caption_policy=dataset.choice("caption_policy", get_args(CaptionPolicy)),
+    )
+
+
+def _output_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise _bad(f"job.output_name {name!r} is no file name of letters, digits, dot, _ and -")
+    return name
+
+
+@dataclass(frozen=True)
+class _Object:
+    """A JSON object and where it stands, to name the field that is wrong."""
+
+    data: Any
+    where: str
+
+    def value(self, key: str, kind: type) -> Any:
+        if not isinstance(self.data, dict):
+            raise _bad(f"{self.where} is no object")
+        if key not in self.data:
+            raise _bad(f"{self.where}.{key} is missing")
+        value = self.data[key]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise _bad(f"{self.where}.{key} must be of type {kind.__name__}")
+        return value
+
+    def text(self, key: str) -> str:
+        value: str = self.value(key, str)
+        if not value:
+            raise _bad(f"{self.where}.{key} is empty")
+        return value
+
+    def file_name(self, key: str) -> str:
+        value = self.text(key)
+        if value in {".", ".."} or "/" in value or "\0" in value:
+            raise _bad(f"{self.where}.{key} {value!r} is not one file name")
+        return value
+
+    def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
+        value = self.text(key)
+        if value not in allowed:
+            raise _bad(f"{self.where}.{key} is {value!r}, it must be one of {', '.join(allowed)}")
+        return value
+
+
+def _bad(message: str) -> TrainingFailed:
+    return TrainingFailed(
+        "bad_job",
+        message,
+        "The API and the training image do not fit together: deploy both from the same version.",
+    )

@@ -1,0 +1,143 @@
+"""One training from job.json to the verdict: prepare, follow the engine, tell how it ended."""
+
+import errno
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kohya_trainer import VERSION, command
+from kohya_trainer.child import Child
+from kohya_trainer.failure import TrainingFailed, write_failure
+from kohya_trainer.inputs import Inputs, check_inputs
+from kohya_trainer.job import Job, read_job
+from kohya_trainer.log import say
+from kohya_trainer.paths import Paths
+from kohya_trainer.report import write_report
+from kohya_trainer.resume import clear_earlier_attempt
+from kohya_trainer.settings import Settings
+from kohya_trainer.verdict import judge, stopped
+from kohya_trainer.versions import versions
+from kohya_trainer.watch import Watch
+
+EXIT_FAILED, EXIT_STOPPED = 1, 143
+
+Prepare = Callable[[Job, Inputs, Paths, Settings], command.Launch]
+
+
+def run(
+    settings: Settings,
+    *,
+    stop_requested: Callable[[], bool] = lambda: False,
+    prepare: Prepare = command.prepare,
+) -> int:
+    """Run the training; returns the exit status. Every end leaves progress.json and report.json.
+
+    stop_requested is asked several times a second; prepare writes the engine's files and says how
+    to start it.
+    """
+    training = _Training(settings)
+    try:
+        training.run(stop_requested, prepare)
+    except TrainingFailed as failure:
+        return training.failed(failure)
+    except OSError as exc:
+        return training.failed(_from_os_error(exc))
+    return training.succeeded()
+
+
+class _Training:
+    """The parts, and what is noted for report.json."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._paths = Paths(settings.base)
+        self._paths.make_folders()
+        self._started = time.monotonic()
+        self._watch = Watch(settings, self._paths)
+        self._facts: dict[str, Any] = {"container_version": VERSION}
+
+    def run(self, stop_requested: Callable[[], bool], prepare: Prepare) -> None:
+        """All of it; raises TrainingFailed or OSError unless the last LoRA came out."""
+        watch = self._watch
+        watch.engine = command.engine(self._settings)
+        watch.tell("preparing")
+        watch.earlier = clear_earlier_attempt(self._paths)
+        job = read_job(self._paths.job)
+        inputs = check_inputs(job, self._paths)
+        launch = prepare(job, inputs, self._paths, self._settings)
+        self._facts |= _facts(job, inputs, launch)
+        _announce(job, inputs, launch)
+        if stop_requested():
+            raise stopped([])
+        child = Child(launch.argv, launch.env, launch.cwd)
+        try:
+            watch.follow(child, stop_requested)
+        finally:
+            child.end()
+        judge(watch, child, f"{job.output_name}.safetensors")
+
+    def succeeded(self) -> int:
+        self._watch.tell("finished")
+        self._report({"status": "succeeded"})
+        say(f"finished: {len(self._watch.shelf.loras)} LoRAs in {self._seconds()} s")
+        return 0
+
+    def failed(self, failure: TrainingFailed) -> int:
+        """Leave the failure for SageMaker and for people; finished LoRAs stay where they are."""
+        say(f"failed: {failure}")
+        write_failure(self._paths.failure, failure)
+        self._watch.tell("failed")
+        reason = {"code": failure.code, "message": failure.message, "advice": failure.advice}
+        self._report({"status": "failed", "failure": reason})
+        return EXIT_STOPPED if failure.code == "stopped" else EXIT_FAILED
+
+    def _report(self, outcome: Mapping[str, Any]) -> None:
+        outcome = {
+            **outcome,
+            "steps": self._watch.position.step,
+            "wall_seconds": self._seconds(),
+            "loras": [lora.as_dict() for lora in self._watch.shelf.loras],
+            "versions": versions(self._settings),
+        }
+        write_report(self._paths, {**outcome, **self._facts})
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._started, 2)
+
+
+def _facts(job: Job, inputs: Inputs, launch: command.Launch) -> dict[str, Any]:
+    return {
+        "training_id": job.training_id,
+        "fm_type": job.family,
+        "engine": launch.engine,
+        "rehearsal": launch.engine == "rehearsal",
+        "command": launch.argv,
+        "config": dict(launch.config),
+        "adjusted": dict(launch.adjusted),
+        "datasets": [
+            {
+                "dataset_id": folder.dataset.dataset_id,
+                "images": folder.images,
+                "captions": folder.captions,
+                "repeats": folder.dataset.repeats,
+            }
+            for folder in inputs.folders
+        ],
+    }
+
+
+def _announce(job: Job, inputs: Inputs, launch: command.Launch) -> None:
+    for folder in inputs.folders:
+        say(f"{folder.images} images, {folder.captions} captions, x{folder.dataset.repeats}")
+    for name, change in launch.adjusted.items():
+        say(f"option {name}: {change}")
+    if launch.engine == "rehearsal":
+        say("KOHYA_HOME is not set: this is a REHEARSAL, its LoRA only tries the service out")
+    say(f"starting {job.training_id}: {' '.join(launch.argv)}")
+
+
+def _from_os_error(exc: OSError) -> TrainingFailed:
+    if exc.errno == errno.ENOSPC:
+        advice = "Deploy with a larger volume, or save less often."
+        return TrainingFailed("disk_full", "The disk is full.", advice)
+    return TrainingFailed("training_failed", str(exc), "The log of the training says more.")

@@ -1,0 +1,124 @@
+"""Follow a running engine: loss curve, finished LoRAs, progress.json."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from kohya_trainer.child import Child
+from kohya_trainer.command import Engine
+from kohya_trainer.log import say
+from kohya_trainer.loras import Lora, LoraShelf
+from kohya_trainer.metrics import Curve, write_segment
+from kohya_trainer.paths import Paths
+from kohya_trainer.progress import Position
+from kohya_trainer.report import Phase, Progress, ProgressFile
+from kohya_trainer.settings import Settings
+from kohya_trainer.tfevents import EventFolder
+
+TICK = 0.2
+COLLECT_SECONDS = 1.0
+NAN_GRACE = 10.0
+LONGEST_SEGMENT = 120.0
+"""Seconds. Segments grow with the run: hours make hundreds of objects in S3, not thousands."""
+
+
+class Watch:
+    """What was seen of the training so far."""
+
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._progress = ProgressFile(paths)
+        self._events = EventFolder(paths.tensorboard)
+        self.curve = Curve()
+        self.shelf = LoraShelf(paths)
+        self.engine: Engine | None = None
+        self.earlier: tuple[Lora, ...] = ()
+        self.position = Position()
+        self.stopped = False
+
+    def follow(self, child: Child, stop_requested: Callable[[], bool]) -> None:
+        """Watch until the engine has ended: by itself, because it was told to, or by NaN."""
+        report = self._settings.report_seconds
+        collect, tell, segment = _every(COLLECT_SECONDS), _every(report), _every_growing(report)
+        while not child.wait(min(TICK, report)):
+            if stop_requested():
+                self._stop(child)
+                break
+            if next(collect):
+                self._collect()
+            if next(tell):
+                self._observe(child)
+                self.tell("training" if self.position.step else "preparing")
+            if next(segment):
+                write_segment(self.curve.take_rows(), self._paths)
+            if self.curve.nan_at is not None:
+                say(f"the loss is no number at step {self.curve.nan_at}: ending the engine")
+                child.stop(NAN_GRACE)
+                break
+        child.end()  # what is left of its group
+        self._take_the_rest(child)
+
+    def tell(self, phase: Phase) -> None:
+        """Write progress.json."""
+        position = self.position
+        if phase == "training" and position.step == position.total_steps:
+            phase = "saving"
+        self._progress.write(
+            Progress(
+                phase=phase,
+                engine=self.engine,
+                position=position,
+                loss=self.curve.loss,
+                average_loss=self.curve.average_loss,
+                loras=self._all_loras(),
+            )
+        )
+
+    def _observe(self, child: Child) -> None:
+        self.position = child.position
+        self.curve.add(self._events.new_scalars())
+        average = self.position.average_loss
+        if average is not None and not math.isfinite(average) and self.curve.nan_at is None:
+            self.curve.nan_at = self.position.step
+
+    def _stop(self, child: Child) -> None:
+        grace = self._settings.grace_seconds
+        say(f"told to stop: ending the engine within {grace:.0f} s")
+        self.stopped = True
+        child.stop(grace)
+
+    def _take_the_rest(self, child: Child) -> None:
+        self._observe(child)
+        self._collect(final=True)
+        write_segment(self.curve.take_rows(through=self.position.step), self._paths)
+
+    def _collect(self, *, final: bool = False) -> None:
+        for lora in self.shelf.collect(final=final):
+            say(f"finished {lora.file}, {lora.size} bytes")
+
+    def _all_loras(self) -> list[Lora]:
+        """Those of this run, after those of an earlier attempt that it has not replaced."""
+        own = self.shelf.loras
+        replaced = {lora.file for lora in own}
+        return [lora for lora in self.earlier if lora.file not in replaced] + own
+
+
+def _every(seconds: float) -> Iterator[bool]:
+    """True whenever so many seconds have passed since it last was."""
+    last = time.monotonic()
+    while True:
+        now = time.monotonic()
+        due = now - last >= seconds
+        last = now if due else last
+        yield due
+
+
+def _every_growing(shortest: float) -> Iterator[bool]:
+    """The same with a span that grows to LONGEST_SEGMENT as the run gets longer."""
+    started = last = time.monotonic()
+    while True:
+        now = time.monotonic()
+        due = now - last >= max(shortest, min((now - started) / 30, LONGEST_SEGMENT))
+        last = now if due else last
+        yield due
