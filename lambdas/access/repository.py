@@ -4,9 +4,10 @@ import hashlib
 
 from lambdas.access.schema import Grant, Token
 from lambdas.core import clock, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.idempotency import Attempt
-from lambdas.core.table import Delete, Item, Key, Put
+from lambdas.core.table import Delete, Key, Put
 
 # Kept a while past its end, so that an expired token is told from an unknown one.
 _KEPT_AFTER_EXPIRY_SECONDS = 30 * 24 * 3600

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from lambdas.core import clock, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, Unprocessable
-from lambdas.core.table import ConditionFailed, Item, Key, Put, Write
+from lambdas.core.table import ConditionFailed, Key, Put, Write
 
 KEPT_SECONDS = 24 * 3600
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from lambdas.core import bucket, clock, presign, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.idempotency import Attempt
 from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedUpload
-from lambdas.core.table import Item, Key, Put, Update
+from lambdas.core.table import Key, Put, Update
 from lambdas.datasets.schema import Dataset, File, Report
 
 

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from lambdas.models.safetensors import Header
 from lambdas.models.schema import FmType, HeaderFacts, ModelType
 
+_BY_TEXT_WIDTH: dict[frozenset[int], FmType] = {
+    frozenset({768}): "sd_1_5",
+    frozenset({2048}): "sd_xl",
+}
+_TEXT_ENCODER: dict[FmType, str] = {
+    "sd_1_5": "cond_stage_model.transformer.",
+    "sd_xl": "conditioner.embedders.1.model.",
+}
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -54,20 +63,24 @@ def _family_of(header: Header, kind: ModelType | None) -> FmType:
 
 def _checkpoint_family(header: Header) -> FmType:
     """Tell by the width of the text that the U-Net's cross attention takes: 768 in SD 1.x, 1024 in
-    SD 2.x, 2048 in SDXL base, 1280 in its refiner (the `context_dim` of Stability's configs); and
-    by 4 latent channels in, where inpainting models have 9."""
+    SD 2.x, 2048 in SDXL base, 1280 in its refiner (the `context_dim` of Stability's configs); by 4
+    latent channels in, where inpainting models have 9; and by the text encoders and the VAE, since
+    sd-scripts loads a checkpoint whole."""
     unet = "model.diffusion_model."
-    widths = {
-        tensor.shape[-1]
-        for name, tensor in header.tensors.items()
-        if name.startswith(unet) and name.endswith("attn2.to_k.weight") and tensor.shape
-    }
     first = header.tensors.get(f"{unet}input_blocks.0.0.weight")
     if first is None or first.shape[1:2] != (4,):
         return "other"
-    if widths == {768}:
-        return "sd_1_5"
-    return "sd_xl" if widths == {2048} else "other"
+    widths = frozenset(
+        tensor.shape[-1]
+        for name, tensor in header.tensors.items()
+        if name.startswith(unet) and name.endswith("attn2.to_k.weight") and tensor.shape
+    )
+    family = _BY_TEXT_WIDTH.get(widths)
+    if family is None:
+        return "other"
+    needed = (_TEXT_ENCODER[family], "first_stage_model.decoder.")
+    whole = all(any(name.startswith(part) for name in header.tensors) for part in needed)
+    return family if whole else "other"
 
 
 def _lora_family(header: Header) -> FmType:
@@ -76,12 +89,12 @@ def _lora_family(header: Header) -> FmType:
         return "sd_xl"
     if version == "sd_v1" or version.startswith("sd_1"):
         return "sd_1_5"
-    widths = {
+    widths = frozenset(
         tensor.shape[-1]
         for name, tensor in header.tensors.items()
         if name.endswith("attn2_to_k.lora_down.weight") and tensor.shape
-    }
-    return "sd_1_5" if widths == {768} else "sd_xl" if widths == {2048} else "other"
+    )
+    return _BY_TEXT_WIDTH.get(widths, "other")
 
 
 def _precision(header: Header) -> str:

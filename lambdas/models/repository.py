@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from botocore.exceptions import ClientError
 
 from lambdas.core import aws, bucket, presign, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedDownload
 from lambdas.core.settings import Settings
-from lambdas.core.table import Delete, Item, Key, Put, Update
+from lambdas.core.table import Delete, Key, Put, Update
 from lambdas.models import safetensors
 from lambdas.models.safetensors import Header, NotSafetensors
 from lambdas.models.schema import Model, PartUpload, Upload, UploadedPart

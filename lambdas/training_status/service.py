@@ -15,7 +15,7 @@ from lambdas.trainings import failures, launcher, repository, transitions
 from lambdas.trainings.launcher import JobState
 from lambdas.trainings.repository import OPEN_SHARDS, Kept
 from lambdas.trainings.schema import FINAL, Failure, Status, Training
-from lambdas.trainings.transitions import Ending
+from lambdas.trainings.transitions import Ending, Told
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html
 _BY_SECONDARY: dict[str, Status] = {
@@ -45,20 +45,23 @@ def apply_state(workspace: str, training_id: str, state: JobState) -> None:
     if state.status in _ENDED:
         _apply_end(workspace, training_id, state)
         return
+    told = Told(
+        status=_BY_SECONDARY.get(state.secondary, "running"),
+        provider_status=state.provider_status,
+        modified_ms=state.modified_ms,
+        message=state.message,
+        started_at=state.started_at,
+    )
     try:
-        stood = transitions.record_state(
-            workspace,
-            training_id,
-            _BY_SECONDARY.get(state.secondary, "running"),
-            state.provider_status,
-            state.modified_ms,
-            state.message,
-            state.started_at,
-        )
+        stood = transitions.record_state(workspace, training_id, told)
     except NotFound:
         _stop_stray(state)
         return
-    if stood and stood.training.status in FINAL | {"canceling"}:
+    if stood is None:
+        return
+    if state.modified_ms <= stood.provider_modified_ms:
+        transitions.log_late(training_id, told)
+    elif stood.training.status in FINAL | {"canceling"}:
         _stop_stray(state)
 
 
@@ -147,6 +150,7 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
             failure=failure,
             lora=lora,
             provider_status=state.provider_status,
+            provider_modified_ms=state.modified_ms,
             progress=repository.read_progress(workspace, training_id),
             billable_seconds=state.billable_seconds,
             started_at=state.started_at,

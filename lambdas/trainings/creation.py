@@ -5,11 +5,12 @@ import zlib
 from dataclasses import dataclass
 
 from lambdas.core import bucket, clock, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, Fault, TooManyRequests
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import looks_like_id, sibling
 from lambdas.core.names import name_taken
-from lambdas.core.table import Check, ConditionFailed, Item, Key, Put, Update
+from lambdas.core.table import Check, ConditionFailed, Key, Put, Update
 from lambdas.datasets import repository as datasets
 from lambdas.models import repository as models
 from lambdas.trainings import repository

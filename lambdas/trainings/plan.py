@@ -108,7 +108,11 @@ def _family(request: NewTraining, model: Model | None, faults: list[Fault]) -> F
         return request.fm_type
     if model.fm_type == "other" or model.fm_type is None:
         faults.append(
-            Fault("/model", f"{model.name} is neither SD 1.5 nor SDXL; only these can be trained")
+            Fault(
+                "/model",
+                f"{model.name} is neither a whole SD 1.5 nor a whole SDXL checkpoint (U-Net, text "
+                "encoders, VAE); only these can be trained",
+            )
         )
         return request.fm_type
     if request.fm_type not in (None, model.fm_type):

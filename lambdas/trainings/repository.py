@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lambdas.core import bucket, clock, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import NotFound
-from lambdas.core.table import Item, Key, Page, Put
+from lambdas.core.table import Key, Page, Put
 from lambdas.trainings.schema import MetricsRow, Progress, Status, Training, TrainingEvent
 
 OPEN_SHARDS = 4

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from lambdas.core import clock, table
+from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.ids import sibling
-from lambdas.core.table import ConditionFailed, Delete, Item, Key, Update, Write
+from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
 from lambdas.models import repository as models
 from lambdas.models.schema import Model
 from lambdas.trainings import repository
@@ -21,6 +22,17 @@ _OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
 
 
 @dataclass(frozen=True)
+class Told:
+    """A change of a job that is not its end, as SageMaker tells of it."""
+
+    status: Status
+    provider_status: str
+    modified_ms: int
+    message: str
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
 class Ending:
     """How a training ended; `lora` is the model to be registered, None when nothing came out."""
 
@@ -29,6 +41,7 @@ class Ending:
     failure: Failure | None = None
     lora: Model | None = None
     provider_status: str | None = None
+    provider_modified_ms: int | None = None
     progress: Progress | None = None
     billable_seconds: int | None = None
     started_at: datetime | None = None
@@ -62,26 +75,17 @@ def ended(training_id: str) -> Conflict:
     return Conflict(f"The training {training_id} has ended.", code="training_ended")
 
 
-def record_state(
-    workspace: str,
-    training_id: str,
-    status: Status,
-    provider_status: str,
-    modified_ms: int,
-    message: str,
-    started_at: datetime | None,
-) -> Kept | None:
+def record_state(workspace: str, training_id: str, told: Told) -> Kept | None:
     """Write a status that is not final, unless a later one was written or a cancel was asked for.
 
     One call. Returns None when it was written, else the training as it stood. Raises NotFound when
     there is no such training.
     """
-    moment = clock.now()
     changes: Item = {
-        "provider_status": provider_status,
-        "provider_modified_ms": modified_ms,
-        "updated_at": clock.text(moment),
-        "started_at": clock.text(started_at) if started_at else None,
+        "provider_status": told.provider_status,
+        "provider_modified_ms": told.modified_ms,
+        "updated_at": clock.text(clock.now()),
+        "started_at": clock.text(told.started_at) if told.started_at else None,
     }
     condition = (
         f"{_NOT_FINAL} AND #status <> :canceling AND (attribute_not_exists(#provider_modified_ms)"
@@ -89,24 +93,26 @@ def record_state(
         " OR (#provider_modified_ms = :provider_modified_ms"
         " AND #provider_status <> :provider_status))"
     )
-    update = _status_update(
-        workspace,
-        training_id,
-        status,
-        changes,
-        condition,
-        _FINAL_VALUES | {"canceling": "canceling"},
-    )
-    at = datetime.fromtimestamp(modified_ms / 1000, moment.tzinfo)
-    event = repository.put_event(training_id, status, message, at, provider_status)
+    values = _FINAL_VALUES | {"canceling": "canceling"}
+    update = _status_update(workspace, training_id, told.status, changes, condition, values)
     try:
-        table.transact([update, event])
+        table.transact([update, _event_of(training_id, told)])
     except ConditionFailed as error:
         found = error.found.get(0)
         if found is None:
             raise NotFound(f"There is no training {training_id}.") from error
         return repository.kept_from(found)
     return None
+
+
+def log_late(training_id: str, told: Told) -> None:
+    """Put a change into the event log that came after a later one was written."""
+    table.write(_event_of(training_id, told))
+
+
+def _event_of(training_id: str, told: Told) -> Put:
+    at = datetime.fromtimestamp(told.modified_ms / 1000, UTC)
+    return repository.put_event(training_id, told.status, told.message, at, told.provider_status)
 
 
 def record_progress(workspace: str, training_id: str, progress: Progress) -> bool:
@@ -163,6 +169,7 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
         "failure": ending.failure.model_dump() if ending.failure else None,
         "lora_id": ending.lora.id if ending.lora else None,
         "provider_status": ending.provider_status,
+        "provider_modified_ms": ending.provider_modified_ms,
         "progress": ending.progress.model_dump(mode="json") if ending.progress else None,
         "billable_seconds": ending.billable_seconds,
     }

@@ -16,8 +16,13 @@ from kohya_trainer.job import parse_job
 from kohya_trainer.metrics import Row
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Progress as ContainerProgress
+from kohya_trainer.safetensors_file import family
+from kohya_trainer.safetensors_file import read_header as container_header
+from lambdas.models.inspection import inspect
+from lambdas.models.safetensors import read_header
 from lambdas.trainings import failures
 from lambdas.trainings.schema import Job, MetricsRow, Progress
+from tests.unit.fakes import SD_1_5, SD_XL, safetensors_file
 
 SCHEMA = json.loads(Path(__file__).with_name("job.schema.json").read_text())
 JOB: dict[str, Any] = {
@@ -70,6 +75,18 @@ def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> Non
 
     assert raised.value.code == "bad_job"
     assert field in str(raised.value)
+
+
+@pytest.mark.parametrize("shapes", [SD_1_5, SD_XL], ids=["sd_1_5", "sd_xl"])
+def test_what_the_api_takes_for_a_family_the_container_takes_for_it_too(
+    shapes: dict[str, list[int]], tmp_path: Path
+) -> None:
+    content = safetensors_file(shapes)
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(content)
+    header = read_header(lambda first, last: (content[first : last + 1], len(content)))
+
+    assert inspect(header).fm_type == family(container_header(path).tensors) != "other"
 
 
 def test_what_the_container_says_of_a_failure_the_api_understands() -> None:

@@ -164,10 +164,14 @@ class Client:
 
 
 SD_1_5 = {
+    "cond_stage_model.transformer.text_model.final_layer_norm.weight": [768],
+    "first_stage_model.decoder.conv_in.bias": [512],
     "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
     "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [320, 768],
 }
 SD_XL = {
+    "conditioner.embedders.1.model.ln_final.weight": [1280],
+    "first_stage_model.decoder.conv_in.bias": [512],
     "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3],
     "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": [640, 2048],
 }

@@ -64,6 +64,13 @@ def test_an_inpainting_model_is_neither_family() -> None:
     assert complete_model(safetensors_file(nine_channels)).body["fm_type"] == "other"
 
 
+@pytest.mark.parametrize("part", ["cond_stage_model", "first_stage_model"])
+def test_a_checkpoint_that_lacks_a_part_that_kohya_loads_is_neither_family(part: str) -> None:
+    lacking = {name: shape for name, shape in SD_1_5.items() if not name.startswith(part)}
+
+    assert complete_model(safetensors_file(lacking)).body["fm_type"] == "other"
+
+
 @pytest.mark.parametrize(
     ("content", "code", "word"),
     [

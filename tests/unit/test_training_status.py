@@ -100,10 +100,16 @@ def test_a_status_that_is_not_final_is_written_in_one_call(
     assert read(training)["provider_status"] == f"InProgress/{secondary}"
 
 
-def test_a_late_event_changes_nothing_and_a_spot_job_may_go_back(training: dict) -> None:
+def test_a_late_event_is_logged_and_changes_nothing_and_a_spot_job_may_go_back(
+    training: dict, aws_calls: AwsCalls
+) -> None:
     send(told(training, "InProgress", "Training", 5))
+    aws_calls.reset()
     send(told(training, "InProgress", "Downloading", 3))
+    assert aws_calls.made == ["TransactWriteItems", "PutItem"]
     assert read(training)["status"] == "running"
+    log = TRAININGS.get(f"/trainings/{training['id']}/events").body["data"]
+    assert "InProgress/Downloading" in {event["provider_status"] for event in log}
 
     send(told(training, "InProgress", "Interrupted", 6))
     send(told(training, "InProgress", "Starting", 7))

@@ -1,0 +1,1 @@
+"""Local mode: the synthesized stack, served on one machine without an AWS account."""
