@@ -123,7 +123,7 @@ class LoraStack(cdk.Stack):
         )
 
     def _grant_records(self) -> None:
-        self.storage.grant_items(self.authorizer.role, "GetItem", "UpdateItem")
+        self.storage.grant_items(self.authorizer.role, "GetItem")
         for function in (
             self.datasets,
             self.models,
@@ -143,6 +143,7 @@ class LoraStack(cdk.Stack):
             "*/models/*",
             "GetObject",
             "PutObject",
+            "DeleteObject",
             "AbortMultipartUpload",
             "ListMultipartUploadParts",
         )

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _workspace(text: str) -> str:
-    if not re.match(WORKSPACE_PATTERN, text):
+    if not re.fullmatch(WORKSPACE_PATTERN, text):
         raise argparse.ArgumentTypeError("use 1 to 20 lower-case letters and digits")
     return text
 

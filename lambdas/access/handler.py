@@ -24,7 +24,7 @@ def create_token(
     """
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /tokens", body)
     made = service.create(caller.workspace, body, attempt)
-    return http.created(made, f"/tokens/{made.id}")
+    return http.created(app, made, made.id)
 
 
 @app.get("/tokens", tags=["Access"], operation_id="listTokens")

@@ -7,6 +7,7 @@ from lambdas.core import clock, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import looks_like_id
 from lambdas.core.table import Delete, Key, Put
 
 # Kept a while past its end, so that an expired token is told from an unknown one.
@@ -59,7 +60,7 @@ def delete(workspace: str, token_id: str) -> None:
     Raises NotFound.
     """
     key = Key(f"{workspace}#token", token_id)
-    item = table.get(key)
+    item = table.get(key) if looks_like_id(token_id, "tok") else None
     if item is None:
         raise NotFound(f"There is no token {token_id} in this workspace.")
     table.transact([Delete(key), Delete(Key("token", item["lookup"]))])

@@ -3,10 +3,24 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+
+
+# What a call to AWS raises: it was refused, or no answer came.
+ERRORS = (BotoCoreError, ClientError)
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
 
 
 @cache
@@ -28,6 +42,19 @@ def _client(service: str, **config: Any) -> Any:
     return _session().create_client(service, config=Config(**(settings | config)))
 
 
+def error_code(error: ClientError) -> str:
+    """Return AWS's code of an error."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def is_passing(error: Exception) -> bool:
+    """Say whether an error is one of load or of the network, so that a later try may succeed."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return error_code(error) in _THROTTLED or status in {429, 500, 502, 503, 504}
+    return isinstance(error, BotoCoreError)
+
+
 @cache
 def dynamodb() -> "DynamoDBClient":
     """Return the DynamoDB client."""
@@ -41,6 +68,9 @@ def s3() -> "S3Client":
     client: S3Client = _client(
         "s3",
         signature_version="s3v4",
+        # The bucket's own host in its own region: the global one redirects, and browsers'
+        # preflights do not follow.
+        s3={"addressing_style": "virtual"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

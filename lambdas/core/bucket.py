@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
@@ -55,7 +54,7 @@ def read_span(key: str, first: int, last: int) -> Span | None:
     try:
         answer = aws.s3().get_object(Bucket=_name(), Key=key, Range=f"bytes={first}-{last}")
     except ClientError as error:
-        if _code(error) == "InvalidRange":
+        if aws.error_code(error) == "InvalidRange":
             return Span(b"", first)
         if _means_absent(error):
             return None
@@ -73,9 +72,7 @@ def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
 
 def copy(source: str, target: str) -> None:
     """Copy an object of at most 5 GB within the bucket, on S3's side."""
-    aws.s3().copy_object(
-        Bucket=_name(), Key=target, CopySource=f"{_name()}/{quote(source, safe='/')}"
-    )
+    aws.s3().copy_object(Bucket=_name(), Key=target, CopySource={"Bucket": _name(), "Key": source})
 
 
 def delete(key: str) -> None:
@@ -90,11 +87,7 @@ def uri(key: str) -> str:
 
 def _means_absent(error: ClientError) -> bool:
     # Without ListBucket, S3 answers 403 for a key that does not exist.
-    return _code(error) in _ABSENT
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
+    return aws.error_code(error) in _ABSENT
 
 
 def _name() -> str:

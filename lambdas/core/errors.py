@@ -16,17 +16,28 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+from pydantic import BaseModel, ConfigDict, Field
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong: where (an RFC 6901 pointer into the body, or `query:limit`) and
-    what to do about it."""
 
-    pointer: str
-    message: str
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pointer: str = Field(
+        description="RFC 6901 pointer into the body, or `query:limit`, `header:Idempotency-Key`."
+    )
+    message: str = Field(description="What is wrong and what would do.")
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__(pointer=pointer, message=message)
+
+
+def pointer(*steps: str | int) -> str:
+    """Return the RFC 6901 pointer to a field by the steps that lead there."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
 
 
 class ServiceError(Exception):

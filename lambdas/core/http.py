@@ -1,7 +1,7 @@
 """HTTP as all rooms speak it: the resolver, problems (RFC 9457) and the table of statuses."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -12,8 +12,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field
 
-from lambdas.core import caller, errors
-from lambdas.core.errors import Fault, ServiceError
+from lambdas.core import aws, caller, errors
+from lambdas.core.errors import Fault, ServiceError, pointer
 from lambdas.core.observability import logger
 
 PROBLEM_JSON = "application/problem+json"
@@ -31,6 +31,8 @@ STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+_EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed"]
+
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 IdempotencyKey = Annotated[
     str | None,
@@ -44,15 +46,6 @@ IdempotencyKey = Annotated[
 ]
 
 
-class FaultBody(BaseModel):
-    """One thing that is wrong with a request."""
-
-    pointer: str = Field(
-        description="RFC 6901 pointer into the body, or `query:limit`, `header:Idempotency-Key`."
-    )
-    message: str = Field(description="What is wrong and what would do.")
-
-
 class Problem(BaseModel):
     """What went wrong, as RFC 9457 has it."""
 
@@ -61,7 +54,7 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     code: str = Field(description="Stable and for programs, e.g. `name_taken`.")
     detail: str = Field(description="What went wrong, for people.")
-    errors: list[FaultBody] = Field(default_factory=list, description="Every fault at once.")
+    errors: list[Fault] = Field(default_factory=list, description="Every fault at once.")
     request_id: str = Field(description="Tell it when you ask for help.")
 
 
@@ -73,15 +66,19 @@ def resolver() -> APIGatewayRestResolver:
             allow_origin="*",
             max_age=3600,
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["Location", "Retry-After", "Idempotent-Replayed"],
+            expose_headers=_EXPOSED,
         ),
         serializer=_to_json,
+        json_body_deserializer=_from_json,
     )
 
     def answer(error: ServiceError) -> Response[Any]:
         return problem_response(error, request_id(app.current_event.raw_event))
 
     def unknown(error: Exception) -> Response[Any]:
+        if aws.is_passing(error):
+            logger.warning("a call to AWS did not come through", exc_info=error)
+            return answer(_try_again())
         logger.exception("unexpected error", exc_info=error)
         return _internal_error(request_id(app.current_event.raw_event))
 
@@ -112,9 +109,15 @@ def handler_of(app: APIGatewayRestResolver) -> Handler:
     return handler
 
 
-def created(body: BaseModel, location: str, *, replayed: bool = False) -> Response[Any]:
+def created(
+    app: APIGatewayRestResolver, body: BaseModel, identifier: str, *, replayed: bool = False
+) -> Response[Any]:
     """Return 201 with the new thing and where it can be read."""
-    headers = {"Location": location} | ({"Idempotent-Replayed": "true"} if replayed else {})
+    # With the stage, or the base path of a custom domain.
+    collection = app.current_event.request_context.path.rstrip("/")
+    headers = {"Location": f"{collection}/{identifier}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
     return Response(
         status_code=HTTPStatus.CREATED, content_type="application/json", body=body, headers=headers
     )
@@ -129,7 +132,7 @@ def problem_response(error: ServiceError, request: str) -> Response[Any]:
         error.code,
         error.detail,
         request,
-        [FaultBody(pointer=fault.pointer, message=fault.message) for fault in error.faults],
+        error.faults,
         error.headers,
     )
 
@@ -156,7 +159,7 @@ def _problem(
     code: str,
     detail: str,
     request: str,
-    faults: list[FaultBody],
+    faults: Sequence[Fault],
     headers: Mapping[str, str],
 ) -> Response[Any]:
     body = Problem(
@@ -164,7 +167,7 @@ def _problem(
         status=status,
         code=code,
         detail=detail,
-        errors=faults,
+        errors=list(faults),
         request_id=request,
     )
     return Response(
@@ -176,7 +179,10 @@ def _problem(
 
 
 def _proxy_answer(response: Response[Any]) -> dict[str, Any]:
-    headers = response.headers | {"Access-Control-Allow-Origin": "*"}
+    headers = response.headers | {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": ",".join(_EXPOSED),
+    }
     return {"statusCode": int(response.status_code), "headers": headers, "body": response.body}
 
 
@@ -199,7 +205,7 @@ def _no_such_route(app: APIGatewayRestResolver) -> ServiceError:
     allowed = sorted({route.method for route in routes if route.rule.match(path)})
     if not allowed:
         return errors.NotFound(
-            f"There is no {path}. GET /openapi.json or the guide lists the routes.",
+            f"There is no {path}. The README and openapi.yaml list the routes.",
             code="route_not_found",
         )
     return errors.MethodNotAllowed(
@@ -222,13 +228,11 @@ def _as_service_error(error: RequestValidationError) -> ServiceError:
 
 def _pointer(location: tuple[str | int, ...]) -> str:
     where, *rest = location
+    # Pydantic names the member of a union or the key of a mapping besides: those are no fields.
+    steps = [step for step in rest if not str(step).endswith("]")]
     if where == "body":
-        return "".join(f"/{_escape(step)}" for step in rest)
-    return f"{where}:{'.'.join(map(str, rest))}"
-
-
-def _escape(step: str | int) -> str:
-    return str(step).replace("~", "~0").replace("/", "~1")
+        return pointer(*steps)
+    return f"{where}:{'.'.join(map(str, steps))}"
 
 
 def _sentence(found: Mapping[str, Any]) -> str:
@@ -244,6 +248,27 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def _try_again() -> ServiceError:
+    return errors.Unavailable(
+        "A service behind ours did not answer. Nothing was lost: try again in a moment, with the "
+        "same Idempotency-Key if you sent one.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise json.JSONDecodeError("Too deep, or a number too long", text, 0) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is no JSON number", "", 0)
 
 
 def _to_json(body: Any) -> str:

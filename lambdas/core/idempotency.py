@@ -28,7 +28,8 @@ class Attempt:
     @classmethod
     def of(cls, workspace: str, key: str | None, route: str, body: BaseModel) -> "Attempt":
         """Return the attempt for a validated body on a route."""
-        text = f"{route}\n{body.model_dump_json()}"
+        # Only what was sent: a default that a deploy adds must not make a retry another request.
+        text = f"{route}\n{body.model_dump_json(exclude_unset=True)}"
         return cls(workspace, key, hashlib.sha256(text.encode()).hexdigest())
 
     @property
@@ -59,7 +60,7 @@ class Attempt:
         Raises Unprocessable when the key was used for another body.
         """
         key = self.record_key
-        return None if key is None else self.made(table.get(key, consistent=True))
+        return None if key is None else self.made(table.get(key))
 
     def transact(
         self, resource_id: str, lock: Write, *others: Write, taken: Conflict
@@ -74,11 +75,17 @@ class Attempt:
             table.transact([*record, lock, *others])
         except ConditionFailed as error:
             if record and 0 in error.found:
-                return self.made(error.found[0])
+                return self._made_first(error.found[0])
             if len(record) in error.found:
                 raise taken from error
             raise
         return None
+
+    def _made_first(self, record: Item | None) -> str:
+        made = self.made(record)
+        if made is None:  # it expired between the two looks
+            raise Conflict("The Idempotency-Key expired just now. Try again.")
+        return made
 
     def made(self, record: Item | None) -> str | None:
         """Return the id of what an earlier attempt made, None if this is the first.

@@ -5,7 +5,7 @@ import secrets
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ID = re.compile(r"^(ds|img|mdl|trn|tok)_[0-9A-HJKMNP-TV-Z]{26}$")
+_ID = re.compile(r"(ds|img|mdl|trn|tok)_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def ulid(milliseconds: int | None = None) -> str:
@@ -20,9 +20,9 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{ulid()}"
 
 
-def looks_like_id(text: str) -> bool:
-    """Say whether the text has the form of an id of ours, of any kind."""
-    return _ID.match(text) is not None
+def looks_like_id(text: str, prefix: str = "") -> bool:
+    """Say whether the text has the form of an id of ours: of any kind, or of one."""
+    return _ID.fullmatch(text) is not None and text.startswith(prefix)
 
 
 def ulid_of(identifier: str) -> str:

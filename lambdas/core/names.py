@@ -17,7 +17,7 @@ def check_name(name: str) -> str:
 
     Raises ValueError when it is no name of ours or could be taken for an id.
     """
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise ValueError(
             "use 1 to 63 letters, digits, dots, dashes and underscores, a letter or digit first"
         )

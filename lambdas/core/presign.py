@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,7 +51,8 @@ def put_part(key: str, upload_id: str, part_number: int, size: int) -> SignedUpl
 
 def get(key: str, file_name: str) -> SignedDownload:
     """Sign a GET that saves under `file_name`."""
-    disposition = f'attachment; filename="{file_name}"'
+    plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
     url, expires_at = _sign("get_object", Key=key, ResponseContentDisposition=disposition)
     return SignedDownload(url=url, expires_at=expires_at)
 

@@ -7,7 +7,8 @@ the maps that DynamoDB wants are made here.
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,21 +94,17 @@ class Page:
     last: Key | None
 
 
-def get(key: Key, *, consistent: bool = False) -> Item | None:
-    """Read one item."""
-    answer = aws.dynamodb().get_item(
-        TableName=_name(), Key=_encode_key(key), ConsistentRead=consistent
-    )
+def get(key: Key) -> Item | None:
+    """Read one item as it stands: what was written a moment ago is seen."""
+    answer = aws.dynamodb().get_item(TableName=_name(), Key=_encode_key(key), ConsistentRead=True)
     found = answer.get("Item")
     return None if found is None else decode_item(found)
 
 
-def batch_get(keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Item]:
-    """Read up to 100 items in one call; what does not exist is absent from the answer."""
+def batch_get(keys: Iterable[Key]) -> dict[Key, Item]:
+    """Read up to 100 items, as they stand, in one call; what does not exist is absent."""
     unique = list(dict.fromkeys(keys))
-    request: Any = {
-        _name(): {"Keys": [_encode_key(key) for key in unique], "ConsistentRead": consistent}
-    }
+    request: Any = {_name(): {"Keys": [_encode_key(key) for key in unique], "ConsistentRead": True}}
     found: dict[Key, Item] = {}
     for attempt in range(_ATTEMPTS):
         answer = aws.dynamodb().batch_get_item(RequestItems=request)
@@ -117,7 +114,7 @@ def batch_get(keys: Iterable[Key], *, consistent: bool = False) -> dict[Key, Ite
         if not request:
             return found
         _pause(attempt)
-    raise Unavailable("The database is busy. Try again in a moment.")
+    raise _busy()
 
 
 def query(
@@ -178,18 +175,13 @@ def _query(
 
 
 def write(single: Write) -> None:
-    """Carry out one write.
+    """Carry out one write, trying again with jitter where a transaction holds the item.
 
     Raises ConditionFailed when its condition does not hold.
     """
     calls = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}
     ((kind, request),) = _request(single).items()
-    try:
-        getattr(aws.dynamodb(), calls[kind])(**request)
-    except ClientError as error:
-        if _code(error) == "ConditionalCheckFailedException":
-            raise ConditionFailed({0: _old_item(error.response)}) from error
-        raise
+    _until_settled(lambda: getattr(aws.dynamodb(), calls[kind])(**request))
 
 
 def transact(writes: Sequence[Write]) -> None:
@@ -198,20 +190,40 @@ def transact(writes: Sequence[Write]) -> None:
     Raises ConditionFailed with what the writes found whose condition does not hold.
     """
     requests: Any = [_request(single) for single in writes]
+    # The same token in each try: one whose answer was lost counts as this one's success.
+    token = uuid.uuid4().hex
+    _until_settled(
+        lambda: aws.dynamodb().transact_write_items(
+            TransactItems=requests, ClientRequestToken=token
+        )
+    )
+
+
+def _until_settled(call: Callable[[], object]) -> None:
     for attempt in range(_ATTEMPTS):
         try:
-            aws.dynamodb().transact_write_items(TransactItems=requests)
+            call()
             return
         except ClientError as error:
             _raise_unless_transient(error)
             _pause(attempt)
-    raise Unavailable("The database is busy with the same records. Try again in a moment.")
+    raise _busy()
+
+
+def _busy() -> Unavailable:
+    return Unavailable(
+        "The database is busy with the same records. Try again in a moment.",
+        headers={"Retry-After": "1"},
+    )
 
 
 def _raise_unless_transient(error: ClientError) -> None:
-    if _code(error) in _TRANSIENT_ERRORS:
+    code = aws.error_code(error)
+    if code in _TRANSIENT_ERRORS:
         return
-    if _code(error) != "TransactionCanceledException":
+    if code == "ConditionalCheckFailedException":
+        raise ConditionFailed({0: _old_item(error.response)}) from error
+    if code != "TransactionCanceledException":
         raise error
     reasons: Any = error.response.get("CancellationReasons", [])
     found = {
@@ -270,10 +282,6 @@ def _placeholders(expressions: str, values: Mapping[str, Any]) -> Item:
 
 def _encode_key(key: Key) -> dict[str, Any]:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
 
 
 def _name() -> str:

@@ -26,7 +26,7 @@ def create_dataset(
     """
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /datasets", body)
     made, replayed = service.create(caller, body, attempt)
-    return http.created(made, f"/datasets/{made.dataset.id}", replayed=replayed)
+    return http.created(app, made, made.dataset.id, replayed=replayed)
 
 
 @app.get("/datasets", tags=["Datasets"], operation_id="listDatasets")

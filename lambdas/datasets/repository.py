@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from lambdas.core import bucket, clock, presign, table
 from lambdas.core.attributes import Item
-from lambdas.core.errors import Conflict, NotFound
+from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import looks_like_id, ulid
 from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedUpload
 from lambdas.core.table import Key, Put, Update
@@ -34,15 +34,15 @@ def from_item(item: Item) -> Dataset:
     return Dataset.model_validate(item)
 
 
-def get(workspace: str, dataset_id: str) -> tuple[Dataset, int]:
-    """Return a dataset and the version of its file list.
+def get(workspace: str, dataset_id: str) -> tuple[Dataset, str]:
+    """Return a dataset and the id of its file list.
 
     Raises NotFound.
     """
-    item = table.get(key_of(workspace, dataset_id))
+    item = table.get(key_of(workspace, dataset_id)) if looks_like_id(dataset_id, "ds") else None
     if item is None:
         raise NotFound(f"There is no dataset {dataset_id} in this workspace.")
-    return from_item(item), int(item["files_version"])
+    return from_item(item), str(item["files_id"])
 
 
 def page(workspace: str, limit: int, after: str | None) -> table.Page:
@@ -53,14 +53,14 @@ def page(workspace: str, limit: int, after: str | None) -> table.Page:
 def insert(workspace: str, dataset: Dataset, files: Sequence[File], attempt: Attempt) -> str | None:
     """Keep a new dataset: its files first, then the record, name and idempotency as one.
 
-    Returns the id of the dataset that another attempt with the same key made first; nothing is left
-    of this one then, nor when Conflict is raised because the name is in use.
+    Returns the id of the dataset that another attempt with the same key made first. Raises Conflict
+    when the name is in use. Of this one nothing is left then; where the answer of the database was
+    lost, all stays, since it may have been kept.
     """
-    _put_files(workspace, dataset.id, 1, files)
+    files_id = _put_files(workspace, dataset.id, files)
     lock = name_key(workspace, dataset.name)
     key = key_of(workspace, dataset.id)
-    item = {"pk": key.pk, "sk": key.sk, "files_version": 1} | dataset.model_dump(mode="json")
-    kept = False
+    item = {"pk": key.pk, "sk": key.sk, "files_id": files_id} | dataset.model_dump(mode="json")
     try:
         made_first = attempt.transact(
             dataset.id,
@@ -68,28 +68,28 @@ def insert(workspace: str, dataset: Dataset, files: Sequence[File], attempt: Att
             Put(item),
             taken=name_taken("dataset", dataset.name),
         )
-        kept = made_first is None
-        return made_first
-    finally:
-        if not kept:
-            bucket.delete(_files_key(workspace, dataset.id, 1))
+    except ServiceError:
+        bucket.delete(_files_key(workspace, dataset.id, files_id))
+        raise
+    if made_first is not None:
+        bucket.delete(_files_key(workspace, dataset.id, files_id))
+    return made_first
 
 
-def declared_files(workspace: str, dataset_id: str, version: int) -> list[File]:
+def declared_files(workspace: str, dataset_id: str, files_id: str) -> list[File]:
     """Return the files that a dataset is to have."""
-    body = bucket.read(_files_key(workspace, dataset_id, version))
-    entries: list[dict[str, Any]] = json.loads(body or b"[]")
-    return [File.model_validate(entry) for entry in entries]
+    body = bucket.read(_files_key(workspace, dataset_id, files_id))
+    if body is None:
+        raise LookupError(f"the file list of {dataset_id} is gone")
+    return [File.model_validate(entry) for entry in json.loads(body)]
 
 
-def declare_more(
-    workspace: str, dataset: Dataset, version: int, files: Sequence[File]
-) -> tuple[Dataset, int]:
+def declare_more(workspace: str, dataset: Dataset, files_id: str, files: Sequence[File]) -> Dataset:
     """Replace the list of declared files; the dataset waits for uploads again.
 
-    Raises Conflict when another request changed the list meanwhile.
+    Raises Conflict when another request changed the dataset meanwhile.
     """
-    _put_files(workspace, dataset.id, version + 1, files)
+    new_files_id = _put_files(workspace, dataset.id, files)
     changed = dataset.model_copy(
         update={
             "status": "uploading",
@@ -99,8 +99,8 @@ def declare_more(
             "updated_at": clock.now(),
         }
     )
-    _replace(workspace, changed, version, version + 1)
-    return changed, version + 1
+    _replace(workspace, changed, files_id, new_files_id)
+    return changed
 
 
 def uploaded_sizes(workspace: str, dataset: Dataset) -> dict[str, int]:
@@ -110,11 +110,11 @@ def uploaded_sizes(workspace: str, dataset: Dataset) -> dict[str, int]:
 
 
 def settle(
-    workspace: str, dataset: Dataset, version: int, report: Report, *, valid: bool
+    workspace: str, dataset: Dataset, files_id: str, report: Report, *, valid: bool
 ) -> Dataset:
     """Record what `complete` found.
 
-    Raises Conflict when another request changed the file list meanwhile.
+    Raises Conflict when another request changed the dataset meanwhile.
     """
     settled = dataset.model_copy(
         update={
@@ -123,7 +123,7 @@ def settle(
             "updated_at": clock.now(),
         }
     )
-    _replace(workspace, settled, version, version)
+    _replace(workspace, settled, files_id, files_id)
     return settled
 
 
@@ -133,18 +133,19 @@ def signed_upload(workspace: str, dataset: Dataset, file: File) -> SignedUpload:
     return presign.put_once(key, file.size)
 
 
-def _replace(workspace: str, dataset: Dataset, version: int, new_version: int) -> None:
-    values = dataset.model_dump(
+def _replace(workspace: str, dataset: Dataset, files_id: str, new_files_id: str) -> None:
+    changes = dataset.model_dump(
         mode="json", include={"status", "report", "file_count", "total_bytes", "updated_at"}
     )
-    assignments = ", ".join(f"#{name} = :{name}" for name in values)
+    assignments = ", ".join(f"#{name} = :{name}" for name in changes)
+    values = {"new": new_files_id, "old": files_id, "open": "uploading", "refused": "invalid"}
     try:
         table.write(
             Update(
                 key_of(workspace, dataset.id),
-                f"SET {assignments}, #files_version = :new_version",
-                values | {"new_version": new_version, "version": version, "deleting": "deleting"},
-                "#files_version = :version AND #status <> :deleting",
+                f"SET {assignments}, #files_id = :new",
+                changes | values,
+                "#files_id = :old AND #status IN (:open, :refused)",
             )
         )
     except table.ConditionFailed as error:
@@ -154,10 +155,13 @@ def _replace(workspace: str, dataset: Dataset, version: int, new_version: int) -
         ) from error
 
 
-def _put_files(workspace: str, dataset_id: str, version: int, files: Sequence[File]) -> None:
+def _put_files(workspace: str, dataset_id: str, files: Sequence[File]) -> str:
+    # An id of its own for each list: two requests at once must not write the same object.
+    files_id = ulid()
     body = json.dumps([file.model_dump() for file in files], ensure_ascii=False)
-    bucket.put(_files_key(workspace, dataset_id, version), body.encode())
+    bucket.put(_files_key(workspace, dataset_id, files_id), body.encode())
+    return files_id
 
 
-def _files_key(workspace: str, dataset_id: str, version: int) -> str:
-    return f"{folder_of(workspace, dataset_id)}files/{version:06d}.json"
+def _files_key(workspace: str, dataset_id: str, files_id: str) -> str:
+    return f"{folder_of(workspace, dataset_id)}files/{files_id}.json"

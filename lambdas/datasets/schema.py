@@ -20,7 +20,7 @@ MOST_NAME_BYTES = 200
 MOST_SUBJECT_BYTES = 100
 PREFIX_PATTERN = r"^[1-9][0-9]{0,3}_.+$"
 
-_PREFIX = re.compile(r"^([1-9][0-9]{0,3})_(.+)$")
+_PREFIX = re.compile(r"([1-9][0-9]{0,3})_(.+)", re.DOTALL)
 
 Status = Literal["uploading", "validating", "ready", "invalid", "deleting"]
 CaptionPolicy = Literal["required", "subject", "empty"]
@@ -37,7 +37,7 @@ def check_prefix(prefix: str) -> str:
     Raises ValueError when it is not repeats, an underscore and a subject.
     """
     prefix = unicodedata.normalize("NFC", prefix)
-    found = _PREFIX.match(prefix)
+    found = _PREFIX.fullmatch(prefix)
     if found is None:
         raise ValueError(
             "must be repeats, an underscore and the subject, as in 10_tusiji: "
@@ -63,6 +63,8 @@ def check_file_name(name: str) -> str:
         raise ValueError("may have no control or invisible character")
     if len(name.encode()) > MOST_NAME_BYTES:
         raise ValueError(f"may have at most {MOST_NAME_BYTES} bytes in UTF-8")
+    if suffix_of(name) == CAPTION_SUFFIX and not name.endswith(CAPTION_SUFFIX):
+        raise ValueError("a caption must end in .txt in lower case, or it is not read")
     if suffix_of(name) not in IMAGE_SUFFIXES | {CAPTION_SUFFIX}:
         raise ValueError("must end in .png, .jpg, .jpeg, .webp, .bmp (image) or .txt (caption)")
     return name
@@ -96,7 +98,11 @@ class File(BaseModel):
     size: Annotated[int, Field(ge=0, le=MOST_BYTES, description="In bytes, exactly.")]
 
 
-def _check_files(files: list[File]) -> list[File]:
+def check_files(files: list[File]) -> list[File]:
+    """Return the files.
+
+    Raises ValueError when a name stands twice, images would share a caption or an image is empty.
+    """
     names = Counter(file.name for file in files)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -119,7 +125,7 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-Files = Annotated[list[File], Field(max_length=MOST_FILES), AfterValidator(_check_files)]
+Files = Annotated[list[File], Field(max_length=MOST_FILES), AfterValidator(check_files)]
 
 
 class NewDataset(BaseModel):

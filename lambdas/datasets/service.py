@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lambdas.core import clock, pages
 from lambdas.core.caller import Caller
-from lambdas.core.errors import Conflict, Fault, Unprocessable
+from lambdas.core.errors import Conflict, Fault, Unprocessable, pointer
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.datasets import repository
@@ -17,6 +17,7 @@ from lambdas.datasets.schema import (
     MoreUploads,
     NewDataset,
     Report,
+    check_files,
     is_image,
     stem_of,
 )
@@ -56,12 +57,12 @@ def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Dataset]:
 
 def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUploads:
     """Sign the uploads of what is missing, declaring more files first where some are given."""
-    dataset, version = repository.get(caller.workspace, dataset_id)
-    files = repository.declared_files(caller.workspace, dataset_id, version)
+    dataset, files_id = repository.get(caller.workspace, dataset_id)
+    files = repository.declared_files(caller.workspace, dataset_id, files_id)
     if request.files:
         _must_be_open(dataset)
         files = _merged(files, request.files)
-        dataset, _ = repository.declare_more(caller.workspace, dataset, version, files)
+        dataset = repository.declare_more(caller.workspace, dataset, files_id, files)
     return _with_uploads(caller, dataset, _missing(caller, dataset, files))
 
 
@@ -70,15 +71,15 @@ def complete(caller: Caller, dataset_id: str) -> Dataset:
 
     Raises Conflict when files are missing and Unprocessable when what is there will not do.
     """
-    dataset, version = repository.get(caller.workspace, dataset_id)
+    dataset, files_id = repository.get(caller.workspace, dataset_id)
     if dataset.status == "ready":
         return dataset
     _must_be_open(dataset)
-    files = repository.declared_files(caller.workspace, dataset_id, version)
+    files = repository.declared_files(caller.workspace, dataset_id, files_id)
     _must_all_be_there(_missing(caller, dataset, files))
     report = _report(files)
     faults = _faults(dataset, report)
-    settled = repository.settle(caller.workspace, dataset, version, report, valid=not faults)
+    settled = repository.settle(caller.workspace, dataset, files_id, report, valid=not faults)
     if faults:
         raise Unprocessable(
             "The dataset can't be trained on as it is. Add what is missing with "
@@ -132,6 +133,12 @@ def _merged(files: Sequence[File], more: Sequence[File]) -> list[File]:
             "A file that was declared can't change; give the new one another name.", faults=clashes
         )
     merged = list((known | {file.name: file for file in more}).values())
+    try:
+        check_files(merged)
+    except ValueError as error:
+        raise Unprocessable(
+            "With these files the dataset would not do.", faults=[Fault("/files", str(error))]
+        ) from error
     if len(merged) > MOST_FILES:
         raise Unprocessable(f"A dataset has at most {MOST_FILES} files; this makes {len(merged)}.")
     return merged
@@ -151,7 +158,9 @@ def _must_all_be_there(missing: Sequence[File]) -> None:
             f"{len(missing)} of the files have not been uploaded. "
             "POST /datasets/{id}/uploads gives fresh URLs for them.",
             code="upload_incomplete",
-            faults=[Fault(f"/files/{file.name}", "not uploaded") for file in missing[:_NAMED]],
+            faults=[
+                Fault(pointer("files", file.name), "not uploaded") for file in missing[:_NAMED]
+            ],
         )
 
 
@@ -178,7 +187,7 @@ def _faults(dataset: Dataset, report: Report) -> list[Fault]:
         return []
     return [
         Fault(
-            f"/files/{name}",
+            pointer("files", name),
             f"has no caption: upload {stem_of(name)}.txt, or make the dataset with caption_policy "
             "subject or empty",
         )

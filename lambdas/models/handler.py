@@ -34,7 +34,7 @@ def create_model(
     """
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /models", body)
     made, replayed = service.create(caller, body, attempt)
-    return http.created(made, f"/models/{made.model.id}", replayed=replayed)
+    return http.created(app, made, made.model.id, replayed=replayed)
 
 
 @app.get("/models", tags=["Models"], operation_id="listModels")

@@ -11,6 +11,7 @@ _BY_TEXT_WIDTH: dict[frozenset[int], FmType] = {
     frozenset({768}): "sd_1_5",
     frozenset({2048}): "sd_xl",
 }
+_MOST_ALPHA = 1e9
 _TEXT_ENCODER: dict[FmType, str] = {
     "sd_1_5": "cond_stage_model.transformer.",
     "sd_xl": "conditioner.embedders.1.model.",
@@ -35,7 +36,7 @@ def inspect(header: Header) -> Inspection:
         precision=_precision(header),
         rank=_integer(header.metadata.get("ss_network_dim")),
         alpha=_number(header.metadata.get("ss_network_alpha")),
-        engine=header.metadata.get("lorastack_engine"),
+        engine=header.metadata.get("lorastack_engine", "")[:20] or None,
     )
     return Inspection(kind, _family_of(header, kind), facts)
 
@@ -105,7 +106,7 @@ def _precision(header: Header) -> str:
 
 
 def _integer(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 7 else None
 
 
 def _number(text: str | None) -> float | None:
@@ -113,4 +114,4 @@ def _number(text: str | None) -> float | None:
         number = float(text) if text else None
     except ValueError:
         return None
-    return number if number is not None and math.isfinite(number) else None
+    return number if number is not None and abs(number) < _MOST_ALPHA else None

@@ -6,14 +6,15 @@ from botocore.exceptions import ClientError
 
 from lambdas.core import aws, bucket, presign, table
 from lambdas.core.attributes import Item
-from lambdas.core.errors import Conflict, NotFound, Unprocessable
+from lambdas.core.errors import Conflict, NotFound, ServiceError, Unprocessable
 from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import looks_like_id
 from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedDownload
 from lambdas.core.settings import Settings
 from lambdas.core.table import Delete, Key, Put, Update
 from lambdas.models import safetensors
-from lambdas.models.safetensors import Header, NotSafetensors
+from lambdas.models.safetensors import Header
 from lambdas.models.schema import Model, PartUpload, Upload, UploadedPart
 
 _REFUSED_PARTS = {
@@ -76,7 +77,7 @@ def get_upload(workspace: str, model_id: str) -> tuple[Model, Upload | None]:
 
 
 def _item(workspace: str, model_id: str) -> Item:
-    item = table.get(key_of(workspace, model_id))
+    item = table.get(key_of(workspace, model_id)) if looks_like_id(model_id, "mdl") else None
     if item is None:
         raise NotFound(f"There is no model {model_id} in this workspace.")
     return item
@@ -101,10 +102,10 @@ def start_upload(workspace: str, model: Model, part_size: int) -> Upload:
 def insert(workspace: str, model: Model, upload: Upload, attempt: Attempt) -> str | None:
     """Keep a new model, its name and the idempotency record as one.
 
-    Returns the id of the model that another attempt with the same key made first; this upload is
-    ended then, also when Conflict is raised because the name is in use.
+    Returns the id of the model that another attempt with the same key made first. Raises Conflict
+    when the name is in use. This upload is ended then; where the answer of the database was lost it
+    goes on, since the model may have been kept.
     """
-    kept = False
     try:
         made_first = attempt.transact(
             model.id,
@@ -112,11 +113,12 @@ def insert(workspace: str, model: Model, upload: Upload, attempt: Attempt) -> st
             put_of(workspace, model, upload),
             taken=name_taken("model", model.name),
         )
-        kept = made_first is None
-        return made_first
-    finally:
-        if not kept:
-            _abort(workspace, model, upload)
+    except ServiceError:
+        _abort(workspace, model, upload)
+        raise
+    if made_first is not None:
+        _abort(workspace, model, upload)
+    return made_first
 
 
 def lock_of(workspace: str, name: str, model_id: str) -> Put:
@@ -153,7 +155,7 @@ def join_parts(workspace: str, model: Model, upload: Upload, parts: Sequence[Upl
             },
         )
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = aws.error_code(error)
         if code == "NoSuchUpload":
             return
         if code not in _REFUSED_PARTS:
@@ -164,13 +166,18 @@ def join_parts(workspace: str, model: Model, upload: Upload, parts: Sequence[Upl
 def read_header(key: str) -> Header:
     """Read the safetensors header of an object in at most two ranged reads.
 
-    Raises NotSafetensors, also when there is no such object.
+    Raises NotSafetensors, and Conflict when there is no such object, or not yet.
     """
 
     def read(first: int, last: int) -> tuple[bytes, int]:
         span = bucket.read_span(key, first, last)
         if span is None:
-            raise NotSafetensors("not_uploaded", "The file is not there: upload it again.")
+            raise Conflict(
+                "The file is not there, or not yet: S3 may still be joining its parts. Try again "
+                "in a minute; if it stays so, make the model anew.",
+                code="not_uploaded",
+                headers={"Retry-After": "60"},
+            )
         return span.data, span.total_size
 
     return safetensors.read_header(read)
@@ -200,6 +207,8 @@ def settle(workspace: str, model: Model) -> None:
             "Another request completed this model at the same moment. Read it and go on.",
             code="changed_meanwhile",
         ) from error
+    if model.status == "invalid":
+        bucket.delete(file_key(workspace, model))  # nothing can use it, and it would be billed
 
 
 def _abort(workspace: str, model: Model, upload: Upload) -> None:

@@ -15,6 +15,9 @@ MOST_HEADER_BYTES = 16 * 1024**2
 # The headers of SD 1.5 (0.13 MB) and SDXL (0.3 MB) come with the first read.
 FIRST_READ_BYTES = 512 * 1024
 
+# PyTorch's convolutions have five at most; products of thousands of sizes would take seconds.
+_MOST_DIMENSIONS = 8
+
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I16": 16, "U16": 16,
     "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U64": 64,
@@ -75,11 +78,18 @@ def parse_header(text: bytes, file_size: int) -> Header:
     metadata = entries.pop("__metadata__", {})
     if not isinstance(metadata, dict):
         raise NotSafetensors("not_safetensors", "The header's metadata is no JSON object.")
+    if not all(map(_is_text, [*entries, *metadata, *metadata.values()])):
+        raise NotSafetensors("not_safetensors", "The header has a text that is no Unicode.")
     if not entries:
         raise NotSafetensors("no_tensors", "The file holds no tensor.")
     tensors, end = _checked_tensors(entries)
     _must_end_at(8 + len(text) + end, file_size)
-    return Header(tensors, {str(name): str(value) for name, value in metadata.items()})
+    return Header(tensors, metadata)
+
+
+def _is_text(value: object) -> bool:
+    # JSON can write half of a surrogate pair, which no UTF-8 holds.
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _header_length(start: bytes, size: int) -> int:
@@ -132,13 +142,17 @@ def _checked_tensor(name: str, entry: Any) -> tuple[Tensor, tuple[int, int]]:
             "not_safetensors", f"Tensor {name[:80]} has no dtype, shape and offsets that we know."
         ) from error
     numbers = [*shape, begin, end] if isinstance(shape, list) else [None]
-    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+    if len(numbers) > _MOST_DIMENSIONS + 2 or not all(map(_is_size, numbers)):
         raise NotSafetensors("not_safetensors", f"Tensor {name[:80]} has a shape that is none.")
     if (end - begin) * 8 != math.prod(shape) * bits:
         raise NotSafetensors(
             "not_safetensors", f"Tensor {name[:80]} has not the size of its shape."
         )
     return Tensor(dtype, tuple(shape)), (begin, end)
+
+
+def _is_size(number: object) -> bool:
+    return type(number) is int and 0 <= number < 2**63
 
 
 def _must_end_at(expected: int, size: int) -> None:

@@ -11,7 +11,7 @@ from lambdas.trainings import launcher
 from lambdas.trainings.settings import Settings
 
 _PROGRESS_KEY = re.compile(
-    r"^([a-z0-9]{1,20})/trainings/(trn_[0-9A-HJKMNP-TV-Z]{26})/checkpoints/progress\.json$"
+    r"([a-z0-9]{1,20})/trainings/(trn_[0-9A-HJKMNP-TV-Z]{26})/checkpoints/progress\.json"
 )
 
 
@@ -41,7 +41,7 @@ def _state_change(detail: dict[str, Any]) -> None:
 
 
 def _progress(key: str) -> None:
-    found = _PROGRESS_KEY.match(key)
+    found = _PROGRESS_KEY.fullmatch(key)
     if found is None:
         logger.info("not a progress object", key=key)
         return

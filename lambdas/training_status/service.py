@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from lambdas.core import bucket, clock
-from lambdas.core.errors import NotFound
+from lambdas.core import aws, bucket, clock
+from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.ids import sibling
 from lambdas.core.observability import logger
+from lambdas.core.table import ConditionFailed
 from lambdas.models import repository as models
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import Header, NotSafetensors
@@ -31,12 +32,15 @@ _BY_SECONDARY: dict[str, Status] = {
     "Interrupted": "interrupted",
     "Stopping": "uploading",
 }
+_BY_PRIMARY: dict[str, Status] = {"InProgress": "running", "Stopping": "uploading"}
 _ENDED = {"Completed", "Failed", "Stopped"}
 _CHECK_EVERY = timedelta(minutes=5)
 _RETRY_EVERY = timedelta(minutes=2)
-# A gateway function lives 29 s, so a CreateTrainingJob that has not come by then never will.
+# A gateway function lives 29 s, so its CreateTrainingJob has come by then or never will. One of a
+# reconciling that comes later yet is stopped by its first event, since the record is final.
 _NO_JOB_WILL_COME = timedelta(seconds=40)
 _QUEUE_DEADLINE = timedelta(hours=24)
+_LONGEST_WAIT = timedelta(seconds=launcher.SPOT_WAIT_SECONDS) + timedelta(days=1)
 _DUE_AT_ONCE = 25
 
 
@@ -46,7 +50,7 @@ def apply_state(workspace: str, training_id: str, state: JobState) -> None:
         _apply_end(workspace, training_id, state)
         return
     told = Told(
-        status=_BY_SECONDARY.get(state.secondary, "running"),
+        status=_BY_SECONDARY.get(state.secondary) or _BY_PRIMARY.get(state.status, "running"),
         provider_status=state.provider_status,
         modified_ms=state.modified_ms,
         message=state.message,
@@ -59,10 +63,11 @@ def apply_state(workspace: str, training_id: str, state: JobState) -> None:
         return
     if stood is None:
         return
-    if state.modified_ms <= stood.provider_modified_ms:
-        transitions.log_late(training_id, told)
-    elif stood.training.status in FINAL | {"canceling"}:
+    late = state.modified_ms <= stood.provider_modified_ms
+    if stood.training.status == "canceling" or (stood.training.status in FINAL and not late):
         _stop_stray(state)
+    else:
+        transitions.log_late(training_id, told)
 
 
 def apply_progress(workspace: str, training_id: str) -> None:
@@ -75,30 +80,53 @@ def apply_progress(workspace: str, training_id: str) -> None:
 
 
 def reconcile() -> int:
-    """Look at the trainings that no event has told of for a while; return how many."""
+    """Look at the trainings that no event has told of for a while; return how many.
+
+    One that makes trouble does not keep the others waiting; its error is raised at the end.
+    """
     now = clock.now()
     due = [one for shard in range(OPEN_SHARDS) for one in transitions.due(shard, now, _DUE_AT_ONCE)]
-    for workspace, training_id in due:
-        _reconcile_one(workspace, training_id)
+    troubles = [error for one in due if (error := _trouble_with(*one))]
+    if troubles:
+        raise troubles[0]
     return len(due)
 
 
+def _trouble_with(workspace: str, training_id: str) -> Exception | None:
+    # Put off first: whatever comes, it is not the first in line again at once.
+    transitions.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
+    try:
+        _reconcile_one(workspace, training_id)
+    except (*aws.ERRORS, ServiceError, ConditionFailed, ValueError) as error:
+        logger.exception("can't reconcile", training_id=training_id, workspace=workspace)
+        return error
+    return None
+
+
 def _reconcile_one(workspace: str, training_id: str) -> None:
-    kept = repository.find(workspace, training_id, consistent=True)
+    kept = repository.find(workspace, training_id)
     if kept is None or kept.training.status in FINAL:
         return
     state = launcher.describe(kept.training.job_name)
     if state is not None:
-        transitions.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
         apply_state(workspace, training_id, state)
     elif kept.training.status == "queued":
         _start_again(kept)
     elif kept.training.status == "canceling":
         _end_without_job(kept)
     else:
-        # A missing job alone never means failed: SageMaker may answer late.
-        logger.error("job not found", training_id=training_id, status=kept.training.status)
-        transitions.check_again(workspace, training_id, clock.now() + _CHECK_EVERY)
+        _miss(kept)
+
+
+def _miss(kept: Kept) -> None:
+    # A missing job alone never means failed: SageMaker may answer late. But jobs do not live
+    # longer than they may, so at last there is nothing to wait for.
+    training = kept.training
+    most = timedelta(minutes=training.max_runtime_minutes) + _LONGEST_WAIT
+    logger.error("job not found", training_id=training.id, status=training.status)
+    if _age(training) > most:
+        failure = failures.job_lost()
+        _end(kept, Ending("failed", failure.message, failure))
 
 
 def _start_again(kept: Kept) -> None:
@@ -108,15 +136,15 @@ def _start_again(kept: Kept) -> None:
         _end(kept, Ending("failed", failure.message, failure, frees_name=True))
     elif launched.outcome == "later" and _age(kept.training) > _QUEUE_DEADLINE:
         failure = failures.of_reason(launched.reason)
-        _end(kept, Ending("failed", failure.message, failure))
+        _end(kept, Ending("failed", failure.message, failure, frees_name=True))
     else:
-        waiting = f"Waiting/{launched.reason[:200]}" if launched.reason else "Waiting"
+        waiting = f"Waiting/{launched.reason}" if launched.reason else "Waiting"
         transitions.note(kept.workspace, kept.training.id, waiting, clock.now() + _RETRY_EVERY)
 
 
 def _end_without_job(kept: Kept) -> None:
     if clock.now() - kept.training.updated_at > _NO_JOB_WILL_COME:
-        _end(kept, Ending("canceled", "Canceled before the job began."))
+        _end(kept, Ending("canceled", "Canceled before the job began.", frees_name=True))
 
 
 def _end(kept: Kept, ending: Ending) -> None:
@@ -134,11 +162,12 @@ def _stop_stray(state: JobState) -> None:
 
 
 def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
-    kept = repository.find(workspace, training_id, consistent=True)
+    kept = repository.find(workspace, training_id)
     if kept is None or kept.training.status in FINAL:
         return
     # The event lacks what was billed.
-    state = launcher.describe(told.name) or told
+    seen = launcher.describe(told.name)
+    state = seen if seen and seen.status in _ENDED else told
     lora = _registered_lora(kept, partial=state.status != "Completed")
     status, failure = _verdict(kept.training, state, lora)
     transitions.end(
@@ -207,7 +236,7 @@ def _last_complete_lora(workspace: str, training: Training) -> tuple[str, Header
     for key in _latest_first(folder, training.name, list(sizes)):
         try:
             return key, models.read_header(key), sizes[key]
-        except NotSafetensors as error:
+        except (NotSafetensors, Conflict) as error:
             logger.warning("passing over a LoRA", key=key, reason=str(error))
     return None
 

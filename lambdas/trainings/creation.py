@@ -58,7 +58,7 @@ def load(
     dataset_keys = [datasets.key_of(workspace, one) if one else None for one in references.datasets]
     record_key = attempt.record_key if attempt else None
     keys = [key for key in (model_key, record_key, *dataset_keys) if key]
-    items = table.batch_get(keys, consistent=True) if keys else {}
+    items = table.batch_get(keys) if keys else {}
     model = items.get(model_key) if model_key else None
     found = Found(
         model=None if model is None else models.from_item(model),

@@ -29,6 +29,11 @@ _NO_LORA = Failure(
     message="The job ended without an error and without a LoRA.",
     advice="Read the job's log in CloudWatch; most often the dataset turned out empty.",
 )
+_JOB_LOST = Failure(
+    code="job_lost",
+    message="SageMaker knows nothing of the job any more, and it can't be running.",
+    advice="Start the training again.",
+)
 _BY_CLASS = (
     (
         "CapacityError",
@@ -88,13 +93,18 @@ def of_reason(reason: str) -> Failure:
     )
 
 
+def job_lost() -> Failure:
+    """Return the failure of a job that SageMaker knows nothing of any more."""
+    return _JOB_LOST
+
+
 def refused(reason: str) -> Failure:
-    """Return the failure of a job that SageMaker would not take."""
+    """Return the failure of a job that SageMaker would not take; `reason` is its error code."""
     return Failure(
         code="launch_refused",
-        message=f"SageMaker refused the job: {_cut(reason)}",
-        advice="Nothing was started or charged. Whoever runs this service should look at its "
-        "deploy settings.",
+        message=f"SageMaker refused the job ({reason}).",
+        advice="Nothing was started or charged. Whoever runs this service finds SageMaker's words "
+        "in the function's log, and most often the cause in its deploy settings.",
     )
 
 

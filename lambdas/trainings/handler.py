@@ -42,7 +42,7 @@ def create_training(
     """
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /trainings", body)
     made, replayed = service.create(caller, body, attempt)
-    return http.created(made, f"/trainings/{made.id}", replayed=replayed)
+    return http.created(app, made, made.id, replayed=replayed)
 
 
 @app.get("/trainings", tags=["Trainings"], operation_id="listTrainings")

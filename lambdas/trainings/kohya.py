@@ -5,8 +5,10 @@ pinned commit, read from their argument parsers. Here they are sorted: what the 
 what is refused because it loads code or reaches outside, and what is open.
 """
 
+import contextlib
 import difflib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -15,11 +17,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lambdas.core.errors import Fault
+from lambdas.core.errors import Fault, pointer
 from lambdas.trainings.defaults import Params, defaults_for
 from lambdas.trainings.instances import InstanceType
 
 _POINTER = "/config_params"
+_MOST_CHARACTERS = 16_000
+_MOST_INTEGER = 2**53  # beyond it JSON readers lose digits
 
 OWNED = frozenset({
     "async_upload", "cache_info", "caption_extension", "caption_extention", "config_file",
@@ -123,6 +127,8 @@ def resolve(given: Params | str, fm_type: str, instance: InstanceType) -> Resolv
         given, broken = _from_toml(given)
         if broken:
             return Resolved({}, (broken,))
+    if len(_shown(given)) > _MOST_CHARACTERS:
+        return Resolved({}, (Fault(_POINTER, f"has over {_MOST_CHARACTERS} characters"),))
     checked: Params = {}
     faults: list[Fault] = []
     corrections: list[str] = []
@@ -130,12 +136,10 @@ def resolve(given: Params | str, fm_type: str, instance: InstanceType) -> Resolv
         try:
             checked[name] = _checked(name, value, fm_type)
         except ValueError as error:
-            faults.append(Fault(f"{_POINTER}/{name}", str(error)))
+            faults.append(Fault(pointer("config_params", name), str(error)))
             continue
         if checked[name] != value or type(checked[name]) is not type(value):
-            corrections.append(
-                f"{name}: {json.dumps(value)} was read as {json.dumps(checked[name])}"
-            )
+            corrections.append(f"{name}: {_shown(value)} was read as {_shown(checked[name])}")
     if {"max_train_epochs", "max_train_steps"} <= set(checked):
         faults.append(
             Fault(f"{_POINTER}/max_train_steps", "set either this or max_train_epochs, not both")
@@ -157,7 +161,7 @@ def _toml_value(value: Any) -> str:
 def _from_toml(text: str) -> tuple[Params, Fault | None]:
     try:
         parsed = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         return {}, Fault(_POINTER, f"is no TOML: {error}")
     flat: Params = {}
     for name, value in parsed.items():
@@ -193,6 +197,14 @@ def _did_you_mean(name: str) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
+def _shown(value: Any) -> str:
+    """Return a value as JSON has it; TOML's dates, which JSON lacks, as text."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (RecursionError, ValueError):
+        return "something too deep or too long"
+
+
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -206,19 +218,21 @@ def _typed(option: Option, value: Any) -> Any:
 def _bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError(f"must be true or false, not {json.dumps(value)}")
+    raise ValueError(f"must be true or false, not {_shown(value)}")
 
 
 def _int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST_INTEGER:
         return value
-    raise ValueError(f"must be a whole number, not {json.dumps(value)}")
+    raise ValueError(f"must be a whole number, not {_shown(value)}")
 
 
 def _float(value: Any) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    raise ValueError(f"must be a number, not {json.dumps(value)}")
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(number := float(value)):
+                return number
+    raise ValueError(f"must be a number, not {_shown(value)}")
 
 
 def _int_or_float(value: Any) -> int | float:
@@ -228,7 +242,7 @@ def _int_or_float(value: Any) -> int | float:
 def _str(value: Any) -> str:
     if isinstance(value, str) and len(value) <= 2000:
         return value
-    raise ValueError(f"must be a text of at most 2000 characters, not {json.dumps(value)[:40]}")
+    raise ValueError(f"must be a text of at most 2000 characters, not {_shown(value)[:40]}")
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.core import aws, bucket
 from lambdas.core.ids import ulid_of
 from lambdas.core.observability import logger
+from lambdas.trainings import repository
 from lambdas.trainings.instances import INSTANCE_TYPES
 from lambdas.trainings.schema import Training
 from lambdas.trainings.settings import Settings
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
 
 # A spot job may wait this long for its machine, besides its running time.
-_SPOT_WAIT_SECONDS = 24 * 3600
-_JOB_NAME = re.compile(r"^([a-z0-9]{1,15})-([a-z0-9]{1,20})-([0-9A-HJKMNP-TV-Z]{26})$")
+SPOT_WAIT_SECONDS = 24 * 3600
+_LEAST_NVME_GB = 125  # ml.g4dn.xlarge
+_JOB_NAME = re.compile(r"([a-z0-9]{1,15})-([a-z0-9]{1,20})-([0-9A-HJKMNP-TV-Z]{26})")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def job_name(deployment: str, workspace: str, training_id: str) -> str:
 
 def training_of(name: str, deployment: str) -> tuple[str, str] | None:
     """Return the workspace and the id of the training that a job belongs to, None for others'."""
-    found = _JOB_NAME.match(name)
+    found = _JOB_NAME.fullmatch(name)
     if found is None or found[1] != deployment:
         return None
     return found[2], f"trn_{found[3]}"
@@ -84,10 +86,18 @@ def stop(name: str) -> bool:
     except ClientError as error:
         if _is_missing(error):
             return False
-        if _code(error) == "ValidationException":
+        if aws.error_code(error) == "ValidationException":
             return True  # it has ended or is stopping already
         raise
     return True
+
+
+def try_to_stop(name: str) -> None:
+    """Ask SageMaker to stop a job, now if it answers; reconciling asks again if not."""
+    try:
+        stop(name)
+    except aws.ERRORS as error:
+        logger.warning("StopTrainingJob did not come through", job=name, reason=str(error))
 
 
 def describe(name: str) -> JobState | None:
@@ -123,22 +133,7 @@ def job_request(
     workspace: str, training: Training, settings: Settings
 ) -> "CreateTrainingJobRequestTypeDef":
     """Return the CreateTrainingJob request; it follows from the record alone."""
-    root = bucket.uri(f"{workspace}/trainings/{training.id}/")
-    runtime = training.max_runtime_minutes * 60
-    stopping: Any = {"MaxRuntimeInSeconds": runtime}
-    if training.spot:
-        stopping["MaxWaitTimeInSeconds"] = runtime + _SPOT_WAIT_SECONDS
-    output: Any = {"S3OutputPath": f"{root}output/", "CompressionType": "NONE"}
-    resources: Any = {
-        "InstanceType": training.instance_type,
-        "InstanceCount": 1,
-        "VolumeSizeInGB": settings.volume_size_gb,
-    }
-    if settings.kms_key_id:
-        output["KmsKeyId"] = settings.kms_key_id
-        # Refused for instances whose disk is local NVMe, which encrypts by itself.
-        if not INSTANCE_TYPES[training.instance_type].local_nvme:
-            resources["VolumeKmsKeyId"] = settings.kms_key_id
+    root = bucket.uri(repository.folder_of(workspace, training.id))
     request: Any = {
         "TrainingJobName": training.job_name,
         "RoleArn": settings.training_role_arn,
@@ -147,9 +142,9 @@ def job_request(
             "TrainingInputMode": "File",
         },
         "InputDataConfig": _channels(workspace, training),
-        "OutputDataConfig": output,
-        "ResourceConfig": resources,
-        "StoppingCondition": stopping,
+        "OutputDataConfig": _output(root, settings),
+        "ResourceConfig": _resources(training, settings),
+        "StoppingCondition": _stopping(training),
         "EnableManagedSpotTraining": training.spot,
         "EnableNetworkIsolation": True,
         "CheckpointConfig": {"S3Uri": f"{root}checkpoints/", "LocalPath": "/opt/ml/checkpoints"},
@@ -165,6 +160,34 @@ def job_request(
             "SecurityGroupIds": list(settings.security_group_ids),
         }
     return request  # type: ignore[no-any-return]
+
+
+def _output(root: str, settings: Settings) -> dict[str, str]:
+    output = {"S3OutputPath": f"{root}output/", "CompressionType": "NONE"}
+    return output | ({"KmsKeyId": settings.kms_key_id} if settings.kms_key_id else {})
+
+
+def _resources(training: Training, settings: Settings) -> dict[str, Any]:
+    nvme = INSTANCE_TYPES[training.instance_type].local_nvme
+    resources: dict[str, Any] = {
+        "InstanceType": training.instance_type,
+        "InstanceCount": 1,
+        # Local NVMe has the size it has: more than there is would be refused.
+        "VolumeSizeInGB": min(settings.volume_size_gb, _LEAST_NVME_GB)
+        if nvme
+        else settings.volume_size_gb,
+    }
+    # Refused for local NVMe, which encrypts by itself.
+    encrypts = settings.kms_key_id and not nvme
+    return resources | ({"VolumeKmsKeyId": settings.kms_key_id} if encrypts else {})
+
+
+def _stopping(training: Training) -> dict[str, int]:
+    runtime = training.max_runtime_minutes * 60
+    stopping = {"MaxRuntimeInSeconds": runtime}
+    if training.spot:
+        stopping["MaxWaitTimeInSeconds"] = runtime + SPOT_WAIT_SECONDS
+    return stopping
 
 
 def _channels(workspace: str, training: Training) -> list[dict[str, Any]]:
@@ -197,30 +220,26 @@ def _tags(workspace: str, training: Training, settings: Settings) -> list[dict[s
         "lorastack:workspace": workspace,
         "lorastack:training": training.id,
     }
-    merged = settings.training_tags | training.tags | ours
+    merged = training.tags | settings.training_tags | ours
     return [{"Key": name, "Value": value} for name, value in merged.items()]
 
 
 def _outcome_of(error: ClientError) -> Launched:
-    code, message = _code(error), error.response.get("Error", {}).get("Message", "")
+    code, message = aws.error_code(error), error.response.get("Error", {}).get("Message", "")
     logger.info("CreateTrainingJob refused", code=code, reason=message)
     if code == "ResourceInUse":
         return Launched("started")
     if code in {"ValidationException", "AccessDeniedException", "ResourceNotFound"}:
-        return Launched("refused", message)
-    return Launched("later", f"{code}: {message}")
+        return Launched("refused", code)
+    return Launched("later", code)
 
 
 def _is_missing(error: ClientError) -> bool:
     # SageMaker has no code of its own for this, only the sentence.
     message = error.response.get("Error", {}).get("Message", "")
-    return _code(error) in {"ValidationException", "ResourceNotFound"} and (
+    return aws.error_code(error) in {"ValidationException", "ResourceNotFound"} and (
         "not found" in message.lower()
     )
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
 
 
 def _milliseconds(told: Any) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 from lambdas.core import bucket, clock, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import NotFound
+from lambdas.core.ids import looks_like_id
 from lambdas.core.table import Key, Page, Put
 from lambdas.trainings.schema import MetricsRow, Progress, Status, Training, TrainingEvent
 
@@ -43,20 +44,22 @@ def checkpoints_of(workspace: str, training_id: str) -> str:
     return f"{folder_of(workspace, training_id)}checkpoints/"
 
 
-def get(workspace: str, training_id: str, *, consistent: bool = False) -> Kept:
+def get(workspace: str, training_id: str) -> Kept:
     """Return a training.
 
     Raises NotFound.
     """
-    kept = find(workspace, training_id, consistent=consistent)
+    kept = find(workspace, training_id)
     if kept is None:
         raise NotFound(f"There is no training {training_id} in this workspace.")
     return kept
 
 
-def find(workspace: str, training_id: str, *, consistent: bool = False) -> Kept | None:
+def find(workspace: str, training_id: str) -> Kept | None:
     """Return a training, None when there is none of this id."""
-    item = table.get(key_of(workspace, training_id), consistent=consistent)
+    if not looks_like_id(training_id, "trn"):
+        return None
+    item = table.get(key_of(workspace, training_id))
     return None if item is None else kept_from(item)
 
 
@@ -83,17 +86,16 @@ def events(training_id: str, limit: int, after: str | None) -> Page:
     return table.query(f"{training_id}#event", limit=limit, after=after)
 
 
-def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[MetricsRow]:
-    """Yield the rows of the steps after `since_step`; a segment is read only when it is reached."""
+def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[list[MetricsRow]]:
+    """Yield the rows of the steps after `since_step`, a segment at a time, read when reached."""
     prefix = f"{checkpoints_of(workspace, training_id)}metrics/"
     for found in bucket.objects_under(prefix):
         last = found.key.rpartition("/")[2].partition(".")[0].rpartition("-")[2]
         if not last.isdecimal() or int(last) <= since_step:
             continue
-        for line in (bucket.read(found.key) or b"").splitlines():
-            row = MetricsRow.model_validate_json(line)
-            if row.step > since_step:
-                yield row
+        lines = (bucket.read(found.key) or b"").splitlines()
+        rows = map(MetricsRow.model_validate_json, lines)
+        yield [row for row in rows if row.step > since_step]
 
 
 def read_progress(workspace: str, training_id: str) -> Progress | None:

@@ -3,14 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lambdas.core.errors import Fault
 from lambdas.core.names import Name, Reference
 from lambdas.datasets.schema import CaptionPolicy
 
 MOST_DATASETS = 16
 MOST_TAGS = 20
-TAG_PATTERN = r"^[\w\s.:/=+\-@]*$"
+MOST_RUNTIME_MINUTES = 5 * 24 * 60  # what SageMaker's default quota allows
+TAG_PATTERN = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 
 FmType = Literal["sd_1_5", "sd_xl"]
 Status = Literal[
@@ -33,6 +35,13 @@ class _Frozen(BaseModel):
 
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _no_reserved_tag(tags: dict[str, str]) -> dict[str, str]:
+    reserved = sorted(name for name in tags if name.lower().startswith(("aws:", "lorastack:")))
+    if reserved:
+        raise ValueError(f"aws: and lorastack: are reserved, so {reserved[0]} can't be a tag")
+    return tags
 
 
 class DatasetChoice(_Request):
@@ -60,16 +69,19 @@ class NewTraining(_Request):
     )
     spot: bool = Field(default=False, description="Cheaper, and may be interrupted and go on.")
     max_runtime_minutes: int | None = Field(
-        default=None, ge=5, le=7 * 24 * 60, description="The job is stopped after that."
+        default=None, ge=5, le=MOST_RUNTIME_MINUTES, description="The job is stopped after that."
     )
     config_params: dict[str, Any] | str = Field(
         default={},
         description="Options of Kohya's sd-scripts, as an object or as TOML text.",
         examples=[{"network_dim": 16, "max_train_epochs": 10}],
     )
-    tags: dict[
-        Annotated[str, Field(min_length=1, max_length=128, pattern=TAG_PATTERN)],
-        Annotated[str, Field(max_length=256, pattern=TAG_PATTERN)],
+    tags: Annotated[
+        dict[
+            Annotated[str, Field(min_length=1, max_length=128, pattern=TAG_PATTERN)],
+            Annotated[str, Field(max_length=256, pattern=TAG_PATTERN)],
+        ],
+        AfterValidator(_no_reserved_tag),
     ] = Field(default={}, max_length=MOST_TAGS, description="Put on the SageMaker job as well.")
 
 
@@ -84,18 +96,11 @@ class Steps(_Frozen):
     assumption: str = Field(description="What the reckoning takes for granted.")
 
 
-class FaultTold(_Frozen):
-    """One thing that is wrong with a training."""
-
-    pointer: str
-    message: str
-
-
 class Validation(_Frozen):
     """What would come of a training; nothing was started."""
 
     valid: bool
-    errors: list[FaultTold] = Field(description="All that must change before it can start.")
+    errors: list[Fault] = Field(description="All that must change before it can start.")
     corrections: list[str] = Field(description="What was read otherwise than it was written.")
     fm_type: FmType | None
     instance_type: str
@@ -126,6 +131,8 @@ class DatasetUsed(_Frozen):
 
 class Progress(_Frozen):
     """How far a training is, as its container last told."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     phase: str = Field(description="preparing, training, saving, finished or failed.")
     engine: str | None = Field(description="`kohya`, or `rehearsal` where nothing is learnt.")

@@ -11,7 +11,6 @@ from lambdas.trainings import creation, failures, kohya, launcher, repository, t
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.schema import (
     FINAL,
-    FaultTold,
     Job,
     JobDataset,
     JobModel,
@@ -24,6 +23,9 @@ from lambdas.trainings.schema import (
 )
 from lambdas.trainings.settings import Settings
 
+# Each is one read from S3; a job leaves one a second at most, fewer the longer it runs.
+_SEGMENTS_PER_ANSWER = 100
+
 
 def validate(caller: Caller, request: NewTraining) -> Validation:
     """Say what would come of a training; starts nothing."""
@@ -32,7 +34,7 @@ def validate(caller: Caller, request: NewTraining) -> Validation:
     plan = make_plan(request, found, Settings.load())
     return Validation(
         valid=not plan.faults,
-        errors=[FaultTold(pointer=fault.pointer, message=fault.message) for fault in plan.faults],
+        errors=list(plan.faults),
         corrections=list(plan.corrections),
         fm_type=plan.fm_type,
         instance_type=plan.instance.name,
@@ -61,7 +63,7 @@ def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Trai
         made = creation.insert(caller.workspace, training, attempt, most_active)
         if made is None:
             return _launched(caller.workspace, training), False
-    training = repository.get(caller.workspace, made, consistent=True).training
+    training = repository.get(caller.workspace, made).training
     return _launched(caller.workspace, training), True
 
 
@@ -87,13 +89,14 @@ def cancel(caller: Caller, training_id: str) -> Training:
 
     Raises Conflict when it has ended.
     """
-    training = repository.get(caller.workspace, training_id, consistent=True).training
+    training = repository.get(caller.workspace, training_id).training
     if training.status in FINAL:
         raise transitions.ended(training_id)
     if training.status != "canceling":
         transitions.ask_to_cancel(caller.workspace, training)
-    # No job yet: whoever sees one of a training that is canceling stops it.
-    launcher.stop(training.job_name)
+    # Where there is no job yet, or no answer: whoever sees one of a training that is canceling
+    # stops it.
+    launcher.try_to_stop(training.job_name)
     return training.model_copy(update={"status": "canceling", "updated_at": clock.now()})
 
 
@@ -113,10 +116,14 @@ def events(
 def metrics(caller: Caller, training_id: str, since_step: int, stride: int, limit: int) -> Metrics:
     """Return rows of the steps after `since_step` whose number `stride` divides."""
     repository.get(caller.workspace, training_id)
-    rows = repository.metrics_from(caller.workspace, training_id, since_step)
-    chosen = list(islice((row for row in rows if row.step % stride == 0), limit + 1))
-    more = len(chosen) > limit
-    return Metrics(data=chosen[:limit], next_since_step=chosen[limit - 1].step if more else None)
+    segments = repository.metrics_from(caller.workspace, training_id, since_step)
+    read = list(islice(segments, _SEGMENTS_PER_ANSWER))
+    rows = [row for segment in read for row in segment]
+    chosen = [row for row in rows if row.step % stride == 0]
+    if len(chosen) > limit:
+        return Metrics(data=chosen[:limit], next_since_step=chosen[limit - 1].step)
+    more = len(read) == _SEGMENTS_PER_ANSWER
+    return Metrics(data=chosen, next_since_step=rows[-1].step if more else None)
 
 
 def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:

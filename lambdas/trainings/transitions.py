@@ -118,6 +118,7 @@ def _event_of(training_id: str, told: Told) -> Put:
 def record_progress(workspace: str, training_id: str, progress: Progress) -> bool:
     """Write how far a training is, unless it has ended or more was known; say if it was new."""
     told = progress.model_dump(mode="json")
+    told["updated_at"] = clock.text(progress.updated_at)  # as text, the later one is the greater
     values: Item = _FINAL_VALUES | {"progress": told, "updated_at": told["updated_at"]}
     try:
         table.write(
@@ -188,7 +189,7 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
     try:
         table.transact([update, event, *_released(workspace, training, ending)])
     except ConditionFailed as error:
-        if set(error.found) != {0}:
+        if 0 not in error.found:
             raise
         return False
     return True

@@ -13,6 +13,7 @@ from local.s3.blobs import Blobs
 from local.s3.call import Bucket, Service
 from local.s3.cors import CorsRule
 from local.s3.events import Announcer
+from local.s3.lifecycle import LifecycleRule, sweep_hourly
 from local.s3.store import SCHEMA, Store
 from local.s3.uploads import Uploads
 from local.sigv4 import Verifier
@@ -31,15 +32,29 @@ def build(
     telling = frozenset(
         name for name, one in settings.buckets.items() if one.get("event_bridge", False)
     )
+    uploads = Uploads(database, blobs)
+    lifecycle = sweep_hourly(_lifecycles(settings), store, uploads)
     service = Service(
         store=store,
-        uploads=Uploads(database, blobs),
+        uploads=uploads,
         access=access,
         announcer=Announcer(outbox, envelope, telling),
         buckets={name: _bucket(name, one.get("cors")) for name, one in settings.buckets.items()},
         region=settings.region,
     )
-    return S3Application(service, Verifier(settings.secret, settings.region, "s3")), outbox.end
+
+    def end() -> None:
+        lifecycle.set()
+        outbox.end()
+
+    return S3Application(service, Verifier(settings.secret, settings.region, "s3")), end
+
+
+def _lifecycles(settings: EndpointSettings) -> dict[str, list[LifecycleRule]]:
+    return {
+        name: [LifecycleRule.read(rule) for rule in one.get("lifecycle") or ()]
+        for name, one in settings.buckets.items()
+    }
 
 
 def _bucket(name: str, rules: list[dict[str, object]] | None) -> Bucket:

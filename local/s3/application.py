@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from secrets import token_hex
 
 from local.http_server import Request, Response
@@ -125,7 +126,7 @@ class S3Application:
     ) -> Response:
         headers = {
             "x-amz-request-id": request_id,
-            "Date": datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT"),
+            "Date": format_datetime(datetime.now(UTC), usegmt=True),
             "Server": "AmazonS3",
             **answer.headers,
         }

@@ -51,7 +51,7 @@ def _metadata(call: Call, bucket: str, source: StoredObject) -> Mapping[str, str
             f"source: {MAX_PUT}",
         )
     if call.request.headers.get("x-amz-metadata-directive", "COPY").upper() == "REPLACE":
-        return metadata(call.request)
+        return metadata(call)
     if (bucket, source.key) == (call.bucket, call.key):
         raise S3Error(
             "InvalidRequest",

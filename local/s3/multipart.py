@@ -25,7 +25,7 @@ def create_upload(call: Call) -> Response:
         call.bucket,
         call.key,
         now(),
-        metadata(call.request),
+        metadata(call),
         algorithm.lower() if algorithm else None,
         kind,
     )

@@ -10,7 +10,7 @@ from local.s3.blobs import Slice
 from local.s3.call import Call
 from local.s3.errors import S3Error
 from local.s3.payload import receive, receive_document
-from local.s3.records import StoredObject, now
+from local.s3.records import TAGGING, StoredObject, now
 
 SYSTEM_HEADERS = (
     "cache-control",
@@ -39,7 +39,7 @@ def put_object(call: Call) -> Response:
     """Store the body under the key."""
     request, store = call.request, call.service.store
     call.check_write(store.get(call.bucket, call.key))  # now, to spare the upload, and at the end
-    headers = metadata(request)
+    headers = metadata(call)
     received = receive(request, call.identity, store.blobs)
     new = StoredObject(
         call.key, (received.extent,), received.etag, now(), headers, received.checksum
@@ -83,8 +83,9 @@ def delete_objects(call: Call) -> Response:
     return xml_response("DeleteResult", {"Deleted": gone, "Error": errors})
 
 
-def metadata(request: Request) -> Mapping[str, str]:
-    """Return the metadata that a request gives its object. Raises S3Error."""
+def metadata(call: Call) -> Mapping[str, str]:
+    """Return the metadata and tags that a call gives its object. Raises S3Error."""
+    request = call.request
     found = {name: request.headers[name] for name in SYSTEM_HEADERS if name in request.headers}
     encodings = [one.strip() for one in found.pop("content-encoding", "").split(",")]
     if rest := [one for one in encodings if one and one != "aws-chunked"]:
@@ -93,7 +94,15 @@ def metadata(request: Request) -> Mapping[str, str]:
     user = {name.lower(): one for name, one in named if name.lower().startswith("x-amz-meta-")}
     if sum(len(name) - 11 + len(one) for name, one in user.items()) > MAX_USER_METADATA:
         raise S3Error("InvalidArgument", "Your metadata headers exceed the maximum allowed size")
-    return {"content-type": "binary/octet-stream"} | found | user
+    return {"content-type": "binary/octet-stream"} | found | user | _tagging(call)
+
+
+def _tagging(call: Call) -> dict[str, str]:
+    tags = call.request.value(TAGGING)
+    if not tags:
+        return {}
+    call.require("s3:PutObjectTagging", call.bucket, call.key)
+    return {TAGGING: tags}
 
 
 def checksum_headers(found: StoredObject) -> dict[str, str]:
@@ -134,10 +143,12 @@ def _headers(call: Call, found: StoredObject) -> dict[str, str]:
         "Last-Modified": format_datetime(found.modified, usegmt=True),
         "ETag": found.quoted_etag,
         "Accept-Ranges": "bytes",
-        **found.headers,
+        **{name: value for name, value in found.headers.items() if name != TAGGING},
         **_overrides(call.request),
         **ENCRYPTION,
     }
+    if found.tags:
+        answer["x-amz-tagging-count"] = str(len(found.tags))
     whole = "range" not in call.request.headers
     if whole and call.request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
         answer |= checksum_headers(found)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl
 
 from local.s3.blobs import Extent
 
@@ -26,9 +27,12 @@ class Checksum:
         return f"Checksum{self.algorithm.upper()}"
 
 
+TAGGING = "x-amz-tagging"
+
+
 @dataclass(frozen=True)
 class StoredObject:
-    """One object; `headers` are the system and user metadata as GetObject answers them."""
+    """One object; `headers` are its system and user metadata, and its tags as they were sent."""
 
     key: str
     extents: tuple[Extent, ...]
@@ -42,6 +46,11 @@ class StoredObject:
     def size(self) -> int:
         """Length in bytes."""
         return sum(extent.size for extent in self.extents)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its tags."""
+        return dict(parse_qsl(self.headers.get(TAGGING, ""), keep_blank_values=True))
 
     @property
     def quoted_etag(self) -> str:

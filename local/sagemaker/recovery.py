@@ -2,9 +2,11 @@
 
 import logging
 import time
+from contextlib import suppress
 
 from local.sagemaker.job import Job
 from local.sagemaker.leftovers import end_programs_of
+from local.sagemaker.registry import RegistryClosed
 from local.sagemaker.runner import Workshop
 from local.sagemaker.sync import syncs_of
 from local.sagemaker.transfer import TransferError
@@ -34,7 +36,8 @@ def end_cut_off(job: Job, workshop: Workshop) -> None:
             return current.at("Stopped", "Training job stopped", time.time())
         return current.failed(REASON, time.time())
 
-    workshop.registry.change(job.name, ended)
+    with suppress(RegistryClosed):
+        workshop.registry.change(job.name, ended)
 
 
 def _synced(job: Job, workshop: Workshop) -> bool:

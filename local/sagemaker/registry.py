@@ -17,6 +17,10 @@ from local.sagemaker.job import Job, Transition, new_job
 Change = Callable[[Job], Job]
 
 
+class RegistryClosed(Exception):
+    """The endpoint is ending; what a job becomes is for its next start to say."""
+
+
 class Registry:
     """Jobs by name; one JSON file each, replaced by rename."""
 
@@ -83,13 +87,13 @@ class Registry:
         )
 
     def close(self) -> None:
-        """Let nothing change any more; a thread that tries to ends."""
+        """Let nothing change any more: `change` and `create` raise RegistryClosed."""
         with self._lock:
             self._closed = True
 
     def _keep(self, job: Job) -> Job:
         if self._closed:
-            raise SystemExit
+            raise RegistryClosed
         self._jobs[job.name] = job
         self._save(job)
         return job if job.announced else self._announce(job)

@@ -12,7 +12,7 @@ from local.sagemaker.container import Container, Image
 from local.sagemaker.job import Job
 from local.sagemaker.machines import Machines
 from local.sagemaker.output import store_output
-from local.sagemaker.registry import Registry
+from local.sagemaker.registry import Registry, RegistryClosed
 from local.sagemaker.sync import FolderSync, SyncLoop, syncs_of
 from local.sagemaker.transfer import Transfer, TransferError
 from local.sagemaker.uris import S3Uri
@@ -86,6 +86,8 @@ class Runner:
         try:
             end = self._wait_for_machine() or self._rounds()
             self._finish(end)
+        except RegistryClosed:
+            return
         except Exception as exc:
             LOG.exception("job %s broke", self._name)
             self._finish(End("Failed", "", f"InternalServerError: {exc}"))
@@ -198,9 +200,8 @@ class Runner:
             store_output(self._job, container.base, self._workshop.transfer(), model=model)
         except TransferError as exc:
             LOG.warning("job %s: %s", self._name, exc)
-            if end.status != "Failed":
-                reason = f"ClientError: Artifact upload failed: {exc}"
-                return End("Failed", "", reason, keep_files=True)
+            reason = end.reason or f"ClientError: Artifact upload failed: {exc}"
+            return End("Failed", "", reason, keep_files=True)
         return end
 
     def _finish(self, end: End) -> None:

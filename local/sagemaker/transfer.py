@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 IN_ONE_PIECE = 16 << 20
-PARTS = TransferConfig(
-    multipart_threshold=IN_ONE_PIECE, multipart_chunksize=64 << 20, max_concurrency=2
+PARTS = TransferConfig(  # in this thread: others would each hold parts in memory
+    multipart_threshold=IN_ONE_PIECE, multipart_chunksize=IN_ONE_PIECE, use_threads=False
 )
 
 

@@ -77,7 +77,7 @@ def test_a_function_reads_and_writes_items_and_queries_the_indexes(deployed, fun
 def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
     granted = by_resource(deployed, "AuthorizerFunctionRole", "dynamodb")
 
-    assert granted == {TABLE: {"dynamodb:GetItem", "dynamodb:UpdateItem"}}
+    assert granted == {TABLE: {"dynamodb:GetItem"}}
     assert by_resource(deployed, "AuthorizerFunctionRole", "s3") == {}
 
 
@@ -98,6 +98,7 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
                 f"{BUCKET}/*/models/*": {
                     "s3:GetObject",
                     "s3:PutObject",
+                    "s3:DeleteObject",
                     "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts",
                 },

@@ -143,6 +143,7 @@ class Client:
             "requestContext": {
                 "requestId": "request-of-gateway",
                 "stage": "v1",
+                "path": f"/v1{path}",
                 "authorizer": self._authorizer(),
             },
         }

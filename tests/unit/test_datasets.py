@@ -31,7 +31,7 @@ def test_a_dataset_is_made_with_an_upload_for_each_file() -> None:
         10,
         "tusiji",
     )
-    assert answer.headers["Location"] == f"/datasets/{dataset['id']}"
+    assert answer.headers["Location"] == f"/v1/datasets/{dataset['id']}"
     first = answer.body["uploads"][0]
     assert first["name"] == "a.png"
     assert first["upload"]["headers"] == {"Content-Length": "3", "If-None-Match": "*"}

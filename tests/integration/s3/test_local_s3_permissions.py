@@ -134,3 +134,14 @@ def test_deleting_many_refuses_each_by_itself(guarded: Guarded) -> None:
     assert [one["Key"] for one in answer["Deleted"]] == ["mine"]
     assert [(one["Key"], one["Code"]) for one in answer["Errors"]] == [("theirs", "AccessDenied")]
     assert guarded.operator.head_object(Bucket=BUCKET, Key="theirs")["ContentLength"] == 1
+
+
+def test_tags_take_a_permission_of_their_own(guarded: Guarded) -> None:
+    tagged = {"Key": "k", "Body": b"x", "Tagging": "keep=40-days&a=b"}
+    guarded.grant("s3:PutObject", "k")
+    assert refused(guarded.role.put_object, **tagged)
+    guarded.grant("s3:PutObjectTagging", "k")
+    guarded.role.put_object(Bucket=BUCKET, **tagged)
+    head = guarded.operator.head_object(Bucket=BUCKET, Key="k")["ResponseMetadata"]["HTTPHeaders"]
+    assert head["x-amz-tagging-count"] == "2"
+    assert "x-amz-tagging" not in head

@@ -1,0 +1,1 @@
+"""What is fast and what a request costs, measured against the local stack: `make bench`."""
