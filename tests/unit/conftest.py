@@ -36,10 +36,9 @@ def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iter
         through = BaseClient._make_api_call
 
         def call(client: BaseClient, operation: str, request: dict) -> dict:
-            calls.note(operation)
             if client.meta.service_model.service_name == "sagemaker":
-                return sagemaker.answer(operation, request)
-            return through(client, operation, request)
+                return calls.answer(operation, lambda: sagemaker.answer(operation, request))
+            return calls.answer(operation, lambda: through(client, operation, request))
 
         monkeypatch.setattr(BaseClient, "_make_api_call", call)
         yield calls

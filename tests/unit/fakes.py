@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 
 class Killed(BaseException):
@@ -16,14 +16,31 @@ class Killed(BaseException):
 
 @dataclass
 class AwsCalls:
-    """Every call that goes to AWS, in order; `kill_before` lets the process die before the n-th."""
+    """Every call that goes to AWS, in order.
+
+    `kill_before` lets the process die before the n-th; the answers of `lost` never come, though the
+    call was carried out; `refused` has the errors that operations are answered with, one a call.
+    """
 
     made: list[str] = field(default_factory=list)
     kill_before: int | None = None
+    lost: set[str] = field(default_factory=set)
+    refused: dict[str, list[ClientError]] = field(default_factory=dict)
 
     def reset(self) -> None:
         self.made.clear()
         self.kill_before = None
+        self.lost.clear()
+        self.refused.clear()
+
+    def answer(self, operation: str, carry_out: Callable[[], Any]) -> Any:
+        self.note(operation)
+        if self.refused.get(operation):
+            raise self.refused[operation].pop(0)
+        answer = carry_out()
+        if operation in self.lost:
+            raise ReadTimeoutError(endpoint_url="nowhere")
+        return answer
 
     def note(self, operation: str) -> None:
         if self.kill_before is not None and len(self.made) == self.kill_before:
@@ -53,10 +70,10 @@ class FakeSageMaker:
 
     def _CreateTrainingJob(self, request: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
         if self.refuse_with:
-            raise _error("CreateTrainingJob", *self.refuse_with)
+            raise refusal("CreateTrainingJob", *self.refuse_with)
         name = request["TrainingJobName"]
         if name in self.jobs:
-            raise _error("CreateTrainingJob", "ResourceInUse", f"{name} exists")
+            raise refusal("CreateTrainingJob", "ResourceInUse", f"{name} exists")
         self.jobs[name] = dict(request)
         self.set_state(name, "InProgress", "Starting")
         return {"TrainingJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}"}
@@ -72,11 +89,11 @@ class FakeSageMaker:
     def _found(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         name = request["TrainingJobName"]
         if name not in self.jobs:
-            raise _error(operation, "ValidationException", "Requested resource not found.")
+            raise refusal(operation, "ValidationException", "Requested resource not found.")
         return self.jobs[name]
 
 
-def _error(operation: str, code: str, message: str) -> ClientError:
+def refusal(operation: str, code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
