@@ -22,7 +22,7 @@ run: $(VENV)/.ready cdk.out/LoraStack.template.json ## Serve the API at http://1
 	@$(BIN)/python -m local $(ARGS)
 
 test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests (ARGS="-k name")
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.ready ## Format, lint, types, and whether openapi.yaml is up to date
 	@$(BIN)/ruff format --check .

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.demo import engine, material
-from local.demo.__main__ import _upload_dataset, _upload_model
 from local.demo.client import Api
 from local.demo.screen import Screen
+from local.demo.uploads import upload_dataset, upload_model
 
 ROUNDS = 5
 FOLDER = engine.ROOT / ".lorastack" / "bench"
@@ -34,8 +34,8 @@ def main() -> None:
     env = engine.environment("rehearsal")
     with engine.local_stack(FOLDER / "state", env, processes=1) as endpoints:
         api = Api(endpoints["url"], endpoints["token"])
-        model = _upload_model(api, material.write_small_model(FOLDER / "m.safetensors"), Screen())
-        dataset = _upload_dataset(api, material.draw_dataset(FOLDER), Screen())
+        model = upload_model(api, material.write_small_model(FOLDER / "m.safetensors"), Screen())
+        dataset = upload_dataset(api, material.draw_dataset(FOLDER), Screen())
         request = {"model": model["id"], "datasets": [{"dataset": dataset["id"]}]}
         training = api.post("/trainings", {"name": "bench", **request})
         print(f"\n{'operation':<34}{'import':>9}{'first':>9}{'both':>9}{'second':>9}  AWS calls")

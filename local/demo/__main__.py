@@ -17,6 +17,7 @@ from local.demo.client import Api, ApiError, wait_for
 from local.demo.engine import CannotStart
 from local.demo.lora import Lora, open_lora
 from local.demo.screen import Screen, curve, duration
+from local.demo.uploads import upload_dataset, upload_model
 
 _FOLDER = engine.ROOT / ".lorastack" / "demo"
 _ENDS = {"succeeded", "failed", "canceled"}
@@ -61,50 +62,14 @@ def _run(
     token = admin.post("/tokens", {"name": "demo", "role": "trainer", "expires_in_days": 1})
     screen.step("token", f"{token['id']}, role {token['role']}")
     api = Api(endpoints["url"], token["token"])
-    model = _upload_model(api, arguments.model or _small_model(), screen)
-    dataset = _upload_dataset(api, arguments.dataset or material.draw_dataset(_FOLDER), screen)
+    model = upload_model(api, arguments.model or _small_model(), screen)
+    dataset = upload_dataset(api, arguments.dataset or material.draw_dataset(_FOLDER), screen)
     training = _train(api, _request(arguments, model, dataset), screen)
     found = api.get(f"/models/{training['lora_id']}")
     target = _FOLDER / found["file_name"]
     api.download(found["download"]["url"], target)
     metrics = api.get(f"/trainings/{training['id']}/metrics", limit=5000)
     return open_lora(target), [row["loss"] for row in metrics["data"] if row["loss"] is not None]
-
-
-def _upload_model(api: Api, path: Path, screen: Screen) -> dict[str, Any]:
-    size = path.stat().st_size
-    made = api.post("/models", {"name": "base", "file_name": path.name, "size": size})
-    model_id, offset, parts = made["model"]["id"], 0, []
-    for part in made["parts"]:
-        etag = api.put_part(part["upload"], path, offset, part["size"])
-        parts.append({"part_number": part["part_number"], "etag": etag})
-        offset += part["size"]
-    model: dict[str, Any] = api.post(f"/models/{model_id}/complete", {"parts": parts})
-    screen.step(
-        "model",
-        f"{path.name}, {size / 1e6:.0f} MB in {len(parts)} parts: {model['type']}, "
-        f"{model['fm_type']}, {model['header']['tensors']} tensors",
-    )
-    return model
-
-
-def _upload_dataset(api: Api, folder: Path, screen: Screen) -> dict[str, Any]:
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
-    declared = [{"name": name, "size": path.stat().st_size} for name, path in files.items()]
-    made = api.post("/datasets", {"name": "images", "prefix": folder.name, "files": declared})
-    dataset_id = made["dataset"]["id"]
-    while made["uploads"]:
-        for one in made["uploads"]:
-            api.put_file(one["upload"], files[one["name"]])
-        made = api.post(f"/datasets/{dataset_id}/uploads", {})
-    dataset: dict[str, Any] = api.post(f"/datasets/{dataset_id}/complete")
-    report = dataset["report"]
-    screen.step(
-        "dataset",
-        f"{folder.name}: {report['images']} images, {report['captions']} captions, "
-        f"{dataset['repeats']} repeats",
-    )
-    return dataset
 
 
 def _request(
