@@ -58,7 +58,7 @@ _UNUSED = {"HTTPValidationError", "ResponseValidationError", "ValidationError"}
 
 
 def _head() -> dict[str, Any]:
-    from lambdas.core.http import Problem
+    from lambdas.core.problems import Problem
 
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     return {

@@ -12,7 +12,7 @@
     ├── TooManyRequests           429  a limit of the workspace is reached
     └── Unavailable               503  a service that we need refuses or is throttled: try again
 
-`core/http.py` has the one table from these to HTTP status.
+`core/problems.py` has the one table from these to HTTP status.
 """
 
 from collections.abc import Mapping, Sequence

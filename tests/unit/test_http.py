@@ -3,7 +3,7 @@
 import pytest
 
 from lambdas.access import handler as access
-from lambdas.core import errors, http
+from lambdas.core import errors, problems
 from lambdas.core.errors import ServiceError
 from lambdas.datasets import handler as datasets
 from lambdas.datasets import service
@@ -14,8 +14,8 @@ DATASETS = Client(datasets.handler)
 
 
 def test_every_error_of_the_tree_has_a_status() -> None:
-    assert set(http.STATUS_OF) == set(ServiceError.__subclasses__())
-    for error in http.STATUS_OF:
+    assert set(problems.STATUS_OF) == set(ServiceError.__subclasses__())
+    for error in problems.STATUS_OF:
         assert error.__name__ in (errors.__doc__ or "")
 
 
