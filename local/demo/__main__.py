@@ -75,14 +75,13 @@ def _run(
 def _request(
     arguments: argparse.Namespace, model: dict[str, Any], dataset: dict[str, Any]
 ) -> dict[str, Any]:
-    given = json.loads(arguments.config.read_text()) if arguments.config else {}
     defaults = _REHEARSAL if arguments.engine == "rehearsal" else _KOHYA_ON_CPU
     return {
         "name": arguments.name,
         "fm_type": arguments.fm_type,
         "model": model["id"],
         "datasets": [{"dataset": dataset["id"]}],
-        "config_params": defaults | given,
+        "config_params": defaults | arguments.config,
     }
 
 
@@ -140,7 +139,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dataset", type=_folder, help="a folder 10_name of images and captions")
     parser.add_argument("--fm-type", choices=["sd_1_5", "sd_xl"], help="what the model must be")
     parser.add_argument("--engine", choices=["rehearsal", "kohya"], default="rehearsal")
-    parser.add_argument("--config", type=_file, help="a JSON object of sd-scripts' options")
+    parser.add_argument(
+        "--config", type=_options, default={}, help="a file: a JSON object of sd-scripts' options"
+    )
     parser.add_argument("--name", default="tusiji-style", help="of the training and its LoRA")
     parser.add_argument("--processes", type=int, default=4, help="for each API function")
     arguments = parser.parse_args()
@@ -157,6 +158,16 @@ def _file(text: str) -> Path:
     if not path.is_file():
         raise argparse.ArgumentTypeError(f"there is no file {text}")
     return path
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(_file(text).read_text())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no JSON: {error}") from error
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError(f'{text} must hold one object, {{"network_dim": 8}} say')
+    return options
 
 
 def _folder(text: str) -> Path:
