@@ -12,6 +12,7 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.trainings import service
 from lambdas.trainings.schema import (
+    Checkpoints,
     Metrics,
     NewTraining,
     Status,
@@ -89,6 +90,19 @@ def get_training_metrics(
 ) -> Metrics:
     """Read the loss curve: a row for each step, in order."""
     return service.metrics(caller, training_id, since_step, stride, limit)
+
+
+@app.get(
+    "/trainings/<training_id>/checkpoints",
+    tags=["Trainings"],
+    operation_id="listTrainingCheckpoints",
+)
+def list_training_checkpoints(caller: CurrentCaller, training_id: str) -> Checkpoints:
+    """List the LoRAs that are finished so far.
+
+    One for each epoch, to be tried before the training has ended.
+    """
+    return service.checkpoints(caller, training_id)
 
 
 handler = http.handler_of(app)

@@ -5,12 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from lambdas.core import bucket, clock, table
+from lambdas.core import bucket, clock, presign, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import NotFound
 from lambdas.core.ids import looks_like_id
 from lambdas.core.table import Key, Page, Put
-from lambdas.trainings.schema import MetricsRow, Progress, Status, Training, TrainingEvent
+from lambdas.trainings.schema import (
+    Checkpoint,
+    MetricsRow,
+    Progress,
+    Status,
+    Training,
+    TrainingEvent,
+)
 
 OPEN_SHARDS = 4
 
@@ -100,13 +107,38 @@ def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[
 
 def read_progress(workspace: str, training_id: str) -> Progress | None:
     """Read what the container last told, None when it has told nothing or nothing sensible."""
-    body = bucket.read(f"{checkpoints_of(workspace, training_id)}progress.json")
+    body = _progress_file(workspace, training_id)
     if body is None:
         return None
     try:
         return Progress.model_validate_json(body)
     except ValueError:
         return None
+
+
+def read_checkpoints(workspace: str, training_id: str) -> list[Checkpoint]:
+    """Read which LoRAs the container has finished, each with a URL to download it."""
+    told = json.loads(_progress_file(workspace, training_id) or b"{}")
+    found = [
+        _checkpoint(checkpoints_of(workspace, training_id), lora) for lora in told.get("loras", [])
+    ]
+    return sorted(found, key=lambda one: (one.step or 0, one.file_name))
+
+
+def _checkpoint(folder: str, told: Item) -> Checkpoint:
+    file_name = str(told["file"]).rpartition("/")[2]
+    return Checkpoint(
+        file_name=file_name,
+        epoch=told["epoch"],
+        step=told["step"],
+        size=told["size"],
+        sha256=told["sha256"],
+        download=presign.get(f"{folder}lora/{file_name}", file_name),
+    )
+
+
+def _progress_file(workspace: str, training_id: str) -> bytes | None:
+    return bucket.read(f"{checkpoints_of(workspace, training_id)}progress.json")
 
 
 def event_from(item: Item) -> TrainingEvent:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lambdas.core.errors import Fault
 from lambdas.core.names import Name, Reference
+from lambdas.core.presign import SignedDownload
 from lambdas.datasets.schema import CaptionPolicy
 
 MOST_DATASETS = 16
@@ -212,6 +213,23 @@ class Metrics(_Frozen):
     next_since_step: int | None = Field(
         description="Give it as `since_step` for what follows; null: this is all there is so far."
     )
+
+
+class Checkpoint(_Frozen):
+    """A LoRA that the job has finished so far; size in bytes."""
+
+    file_name: str
+    epoch: int | None
+    step: int | None
+    size: int
+    sha256: str
+    download: SignedDownload
+
+
+class Checkpoints(_Frozen):
+    """The LoRAs of a training in the order of their steps."""
+
+    data: list[Checkpoint]
 
 
 class JobModel(_Frozen):

@@ -11,6 +11,7 @@ from lambdas.trainings import creation, failures, kohya, launcher, repository, t
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.schema import (
     FINAL,
+    Checkpoints,
     Job,
     JobDataset,
     JobModel,
@@ -124,6 +125,12 @@ def metrics(caller: Caller, training_id: str, since_step: int, stride: int, limi
         return Metrics(data=chosen[:limit], next_since_step=chosen[limit - 1].step)
     more = len(read) == _SEGMENTS_PER_ANSWER
     return Metrics(data=chosen, next_since_step=rows[-1].step if more else None)
+
+
+def checkpoints(caller: Caller, training_id: str) -> Checkpoints:
+    """Return the LoRAs that a training has finished so far."""
+    repository.get(caller.workspace, training_id)
+    return Checkpoints(data=repository.read_checkpoints(caller.workspace, training_id))
 
 
 def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:

@@ -1,5 +1,6 @@
 """The main job over HTTP against the whole local stack, as a client does it."""
 
+import hashlib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +56,13 @@ def test_from_upload_to_a_lora_that_opens(api: httpx.Client, tmp_path: Path) -> 
     assert metadata["ss_network_dim"] == "4"
     assert metadata["lorastack_engine"] == "rehearsal"
 
+    checkpoints = api.get(f"/trainings/{training['id']}/checkpoints").json()["data"]
+    assert [one["file_name"] for one in checkpoints] == [
+        "first-000001.safetensors",
+        "first.safetensors",
+    ]
+    early = httpx.get(checkpoints[0]["download"]["url"]).raise_for_status().content
+    assert hashlib.sha256(early).hexdigest() == checkpoints[0]["sha256"]
     metrics = api.get(f"/trainings/{training['id']}/metrics").json()["data"]
     assert [row["step"] for row in metrics] == list(range(1, 41))
     assert metrics[-1]["average_loss"] < metrics[0]["loss"]

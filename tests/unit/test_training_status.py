@@ -405,6 +405,30 @@ def test_metrics_are_read_from_the_step_asked_for(training: dict, aws_calls: Aws
     assert aws_calls.made[:3] == ["GetItem", "ListObjectsV2", "GetObject"]
 
 
+def test_the_loras_that_are_finished_so_far_are_listed_with_a_download(
+    training: dict, aws_calls: AwsCalls
+) -> None:
+    loras = [
+        {"file": f"lora/style{name}.safetensors", "epoch": e, "step": s, "size": 9, "sha256": "ab"}
+        for name, e, s in (("", 2, 60), ("-000001", 1, 30))
+    ]
+    tell_progress(training, **progress(60, second=1), loras=loras)
+    aws_calls.reset()
+
+    found = TRAININGS.get(f"/trainings/{training['id']}/checkpoints").body["data"]
+
+    assert [(one["file_name"], one["step"]) for one in found] == [
+        ("style-000001.safetensors", 30),
+        ("style.safetensors", 60),
+    ]
+    assert "/checkpoints/lora/style-000001.safetensors?" in found[0]["download"]["url"]
+    assert aws_calls.made == ["GetItem", "GetObject"]
+
+
+def test_a_training_that_has_told_nothing_has_no_checkpoints(training: dict) -> None:
+    assert TRAININGS.get(f"/trainings/{training['id']}/checkpoints").body == {"data": []}
+
+
 def test_started_and_ended_are_sagemakers_own_times(
     training: dict, sagemaker: FakeSageMaker
 ) -> None:
