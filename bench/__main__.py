@@ -38,10 +38,11 @@ def main() -> None:
         dataset = upload_dataset(api, material.draw_dataset(FOLDER), Screen())
         request = {"model": model["id"], "datasets": [{"dataset": dataset["id"]}]}
         training = api.post("/trainings", {"name": "bench", **request})
-        print(f"\n{'operation':<34}{'import':>9}{'first':>9}{'both':>9}{'second':>9}  AWS calls")
+        columns = "".join(f"{name:>9}" for name in ("import", "first", "both", "cpu", "second"))
+        print(f"\n{'operation':<34}{columns}  AWS calls")
         for operation in operations(model, dataset, training, endpoints):
             print(_row(operation, [_measured(operation, endpoints) for _ in range(ROUNDS)]))
-        print(f"\nMedians of {ROUNDS} fresh processes, in seconds.")
+        print(f"\nMedians of {ROUNDS} fresh processes, in seconds; cpu: processor time of both.")
 
 
 def operations(
@@ -163,7 +164,8 @@ def _row(operation: Operation, measured: list[dict[str, Any]]) -> str:
 
     both = statistics.median(one["import"] + one["first"] for one in measured)
     calls = measured[0]["calls"]
-    numbers = f"{median('import'):>9.3f}{median('first'):>9.3f}{both:>9.3f}{median('second'):>9.3f}"
+    numbers = f"{median('import'):>9.3f}{median('first'):>9.3f}{both:>9.3f}"
+    numbers += f"{median('cpu'):>9.3f}{median('second'):>9.3f}"
     status = measured[0]["status"]
     failed = f"  answered {status}" if status and status >= 300 else ""
     return f"{operation.name:<34}{numbers}  {len(calls)}: {', '.join(calls)}{failed}"

@@ -1,7 +1,8 @@
 """One function in a fresh process, as after a cold start: import it, call it twice, time it.
 
 Reads {"handler": "lambdas.x.handler", "event": {...}} from standard input and prints one line of
-JSON: seconds of the import, of the first and of the second call, and the AWS calls of the first.
+JSON: seconds of the import, of the first and of the second call, processor seconds of import and
+first together (they do not depend on what else runs), and the AWS calls of the first.
 """
 
 import importlib
@@ -23,17 +24,18 @@ def main() -> None:
     """Measure what standard input asks for."""
     asked = json.load(sys.stdin)
     calls: list[str] = []
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     handler = importlib.import_module(asked["handler"]).handler
     imported = time.perf_counter()
     _count_calls(calls)
     first = handler(asked["event"], CONTEXT)
-    answered = time.perf_counter()
+    answered, cpu = time.perf_counter(), time.process_time() - cpu_began
     of_first = list(calls)
     handler(asked["event"], CONTEXT)
     told = {
         "import": imported - began,
         "first": answered - imported,
+        "cpu": cpu,
         "second": time.perf_counter() - answered,
         "calls": of_first,
         "status": (first or {}).get("statusCode"),
