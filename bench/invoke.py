@@ -1,4 +1,4 @@
-"""One function in a fresh process, as after a cold start: import it, call it twice, say what it took.
+"""One function in a fresh process, as after a cold start: import it, call it twice, say the time.
 
 Reads {"handler": "lambdas.x.handler", "event": {...}} from standard input and prints one line of
 JSON: seconds of the import, of the first and of the second call, and the AWS calls of the first.

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from lambdas.trainings.buckets import BucketSettings, Resolution, chooser
 
+STEPS_BY_DEFAULT = 1600
+"""sd-scripts' own, where neither epochs nor steps are given."""
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -92,7 +95,7 @@ def schedule(
     gpus: int = 1,
     accumulation: int = 1,
     max_train_epochs: int | None = None,
-    max_train_steps: int = 1600,
+    max_train_steps: int = STEPS_BY_DEFAULT,
 ) -> Schedule:
     """Return the steps of a training whose datasets have so many batches; epochs rule over steps.
 

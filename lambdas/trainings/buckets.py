@@ -5,8 +5,17 @@ moves a batch. `train_util` below is its library/train_util.py, `model_util` lib
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+_OPTIONS = (
+    "enable_bucket",
+    "min_bucket_reso",
+    "max_bucket_reso",
+    "bucket_reso_steps",
+    "bucket_no_upscale",
+)
 
 Resolution = tuple[int, int]
 """Width and height in pixels."""
@@ -38,6 +47,15 @@ class BucketSettings:
     bucket_reso_steps: int = 64
     bucket_no_upscale: bool = False
     step_of_family: int = 64
+
+
+def settings_from(params: Mapping[str, Any], fm_type: str) -> BucketSettings:
+    """Return the settings that the options of a training amount to."""
+    sides = [int(side) for side in str(params["resolution"]).split(",")]
+    given = {name: params[name] for name in _OPTIONS if name in params}
+    return BucketSettings(
+        resolution=(sides[0], sides[-1]), step_of_family=32 if fm_type == "sd_xl" else 64, **given
+    )
 
 
 def chooser(settings: BucketSettings) -> Callable[[Resolution], Resolution]:
@@ -131,10 +149,7 @@ def _shrunk(size: Resolution, settings: BucketSettings) -> Resolution:
     (train_util:308)."""
     steps = settings.bucket_reso_steps
     area = settings.resolution[0] * settings.resolution[1]
-    if size[0] * size[1] > area:
-        fitted = _fitted(size, area, steps)
-    else:
-        fitted = size
+    fitted = _fitted(size, area, steps) if size[0] * size[1] > area else size
     bucket = (fitted[0] - fitted[0] % steps, fitted[1] - fitted[1] % steps)
     if min(bucket) < 1:
         raise _too_small(size, steps)
