@@ -185,14 +185,19 @@ def _chosen(folder: Path) -> Iterator[dict]:
     ties = [(576, 448), (448, 576), (512, 512), (544, 480), (1000, 1000), (513, 512), (1, 1)]
     cut = [(2048, 1536), (1023, 1025), (725, 361), (511, 512), (64, 64), (800, 64), (3000, 1001)]
 
-    def one(name: str, sizes: list[tuple[int, int]], **more: Any) -> list[dict]:
-        return [{"subsets": [_subset(folder / "chosen" / name, sizes, 3, **more)]}]
+    def one(name: str, sizes: list[tuple[int, int]], suffix: str = ".png") -> list[dict]:
+        return [{"subsets": [_subset(folder / "chosen" / name, sizes, 3, suffix)]}]
 
     yield _case(one("ties", ties), train_batch_size=2)
     yield _case(one("cut", cut), bucket_no_upscale=True, train_batch_size=2)
     yield _case(one("fixed", [*ties, *cut]), enable_bucket=False, train_batch_size=4)
     yield _case(one("fixed_no_upscale", cut), enable_bucket=False, bucket_no_upscale=True)
-    yield _case(one("webp", [(511, 512), (512, 512), (1, 2), (641, 320)], suffix=".webp"))
+    yield _case(one("webp", [(511, 512), (512, 512), (1, 2), (641, 320)], ".webp"))
+    yield _case(one("vp8x", [(513, 512), (512, 513), (65, 64)], ".webp"), bucket_no_upscale=True)
+    between = [(72, 768), (80, 512), (112, 512), (120, 768), (144, 1536)]
+    yield _case(one("between_two_buckets", between), min_bucket_reso=64)
+    either = [(475, 750), (507, 624), (576, 1716), (585, 624), (598, 736)]
+    yield _case(one("either_side_fits", either), bucket_no_upscale=True)
     yield _case(one("few", [(40, 40)]), max_train_epochs=3, gpus=8, gradient_accumulation_steps=4)
     yield _case(one("step_32", ties), fm_type="sd_xl", bucket_reso_steps=32)
     yield _case(one("rounded", ties), min_bucket_reso=300, max_bucket_reso=1000)
