@@ -193,7 +193,7 @@ def _chosen(folder: Path) -> Iterator[dict]:
     yield _case(one("fixed", [*ties, *cut]), enable_bucket=False, train_batch_size=4)
     yield _case(one("fixed_no_upscale", cut), enable_bucket=False, bucket_no_upscale=True)
     yield _case(one("webp", [(511, 512), (512, 512), (1, 2), (641, 320)], ".webp"))
-    yield _case(one("vp8x", [(513, 512), (512, 513), (65, 64)], ".webp"), bucket_no_upscale=True)
+    yield _case(one("vp8x", [(513, 512), (512, 513)], ".webp"), bucket_no_upscale=True)
     between = [(72, 768), (80, 512), (112, 512), (120, 768), (144, 1536)]
     yield _case(one("between_two_buckets", between), min_bucket_reso=64)
     either = [(475, 750), (507, 624), (576, 1716), (585, 624), (598, 736)]
@@ -213,6 +213,7 @@ def _chosen(folder: Path) -> Iterator[dict]:
     yield _case(one("step_0", ties), bucket_reso_steps=0)
     yield _case(one("step_over", ties), bucket_reso_steps=1024, min_bucket_reso=0)
     yield _case(one("small", [(63, 512)]), bucket_no_upscale=True)
+    yield _case(one("vp8x_63", [(65, 64)], ".webp"), bucket_no_upscale=True)
     yield _case(one("low", [(512, 63)]), bucket_no_upscale=True)
     yield _case(one("thread", [(10, 60_000)]), bucket_no_upscale=True)
 
