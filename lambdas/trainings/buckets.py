@@ -5,6 +5,7 @@ moves a batch. `train_util` below is its library/train_util.py, `model_util` lib
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +75,13 @@ def chooser(settings: BucketSettings) -> Callable[[Resolution], Resolution]:
     predefined = predefined_resolutions(
         settings.resolution, smallest, largest, settings.bucket_reso_steps
     )
-    return lambda size: _nearest(_must_have_pixels(size), predefined)
+    # By shape, so that a search need not look at each; of one shape the first as in `predefined`.
+    by_shape = sorted(predefined, key=_ratio)
+    ratios = list(map(_ratio, by_shape))
+    known = frozenset(predefined)
+    return lambda size: (
+        size if _must_have_pixels(size) in known else _nearest(_ratio(size), by_shape, ratios)
+    )
 
 
 def _bounds(settings: BucketSettings) -> tuple[int, int]:
@@ -122,8 +129,9 @@ def predefined_resolutions(
     found = {(square, square)}
     for width in range(smallest, largest + 1, steps):
         height = min(largest, area // width // steps * steps)
-        if height >= smallest:
-            found |= {(width, height), (height, width)}
+        if height < smallest:
+            break  # sd-scripts goes on to no end: heights only fall
+        found |= {(width, height), (height, width)}
     return sorted(found)
 
 
@@ -133,15 +141,20 @@ def _must_have_pixels(size: Resolution) -> Resolution:
     return size
 
 
-def _nearest(size: Resolution, predefined: list[Resolution]) -> Resolution:
-    """Return the bucket of the nearest aspect ratio; its own size has precedence (train_util:286).
+def _ratio(size: Resolution) -> float:
+    return size[0] / size[1]
 
-    Of equals numpy's argmin takes the first, and so does min.
+
+def _nearest(ratio: float, by_shape: list[Resolution], ratios: list[float]) -> Resolution:
+    """Return the bucket of the nearest aspect ratio (train_util:286).
+
+    Of two as near numpy's argmin takes the one of lesser width and height.
     """
-    if size in predefined:
-        return size
-    ratio = size[0] / size[1]
-    return min(predefined, key=lambda bucket: abs(bucket[0] / bucket[1] - ratio))
+    after = bisect_left(ratios, ratio)
+    near = [after] if after < len(ratios) else []
+    if after > 0:
+        near.append(bisect_left(ratios, ratios[after - 1]))
+    return min((abs(ratios[one] - ratio), by_shape[one]) for one in near)[1]
 
 
 def _shrunk(size: Resolution, settings: BucketSettings) -> Resolution:

@@ -123,14 +123,13 @@ def _layout(
     sizes aren't known or there are faults."""
     sizes = [one.report.sizes if one and one.report else None for one in found.datasets]
     subsets = tuple(
-        Subset(tuple(Sizes(*entry) for entry in known), dataset.repeats)
+        Subset(tuple(Sizes(*entry) for entry in known or ()), dataset.repeats)
         for dataset, known in zip(datasets, sizes, strict=True)
-        if known is not None
     )
     settings = settings_from(params, fm_type or "sd_1_5")
     for index, one in enumerate(subsets):
         _must_fit(BucketedDataset((one,), settings), index, faults)
-    if faults or len(subsets) < len(datasets) or _splits(params):
+    if faults or None in sizes or _splits(params):
         return None
     return lay_out(BucketedDataset(subsets, settings, params.get("train_batch_size", 1)))
 

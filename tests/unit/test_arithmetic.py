@@ -1,6 +1,7 @@
 """Buckets and steps by hand; tests/kohya/test_arithmetic.py holds them against sd-scripts."""
 
 import math
+import time
 
 import pytest
 
@@ -117,3 +118,12 @@ def test_steps_are_those_of_the_floats_that_sd_scripts_divides() -> None:
 def test_epochs_rule_over_steps_and_a_last_epoch_may_be_cut() -> None:
     assert schedule(10, max_train_epochs=2, max_train_steps=5).total_steps == 20
     assert schedule(10, max_train_steps=25).epochs == 3
+
+
+def test_the_largest_settings_and_many_sizes_are_reckoned_soon() -> None:
+    largest = BucketSettings((9999, 9999), True, 32, 2**40, 32, step_of_family=32)
+    many = Subset(tuple(Sizes(100 + index, 2000 - index, 1) for index in range(1000)), repeats=1)
+    began = time.process_time()
+
+    assert lay_out(BucketedDataset((many,), largest)).batches == 1000
+    assert time.process_time() - began < 5

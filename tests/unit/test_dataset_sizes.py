@@ -163,3 +163,23 @@ def test_a_dataset_completed_before_sizes_were_read_can_still_be_trained_on() ->
     from lambdas.datasets.schema import Report
 
     assert Report.model_validate(REPORT_OF_OLD).sizes is None
+
+
+def test_bounds_are_checked_and_the_right_dataset_named_where_some_sizes_are_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ready_model()
+    completed({"a.png": png(63, 512)}, "small")
+    monkeypatch.setattr(measuring, "MOST_MEASURED", 0)
+    ready_dataset()
+    request = {
+        "name": "style",
+        "model": "base",
+        "datasets": [{"dataset": "tusiji"}, {"dataset": "small"}],
+    }
+
+    told = TRAININGS.post("/trainings/validate", request).body
+    bounds = steps("tusiji", min_bucket_reso=768)
+
+    assert [fault["pointer"] for fault in told["errors"]] == ["/datasets/1/dataset"]
+    assert [fault["pointer"] for fault in bounds["errors"]] == ["/config_params/min_bucket_reso"]
