@@ -68,6 +68,7 @@ def s3() -> "S3Client":
     client: S3Client = _client(
         "s3",
         signature_version="s3v4",
+        max_pool_connections=16,  # as many as threads that read images' headers
         # The bucket's own host in its own region: the global one redirects, and browsers'
         # preflights do not follow.
         s3={"addressing_style": "virtual"},

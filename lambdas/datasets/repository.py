@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lambdas.core import bucket, clock, presign, table
 from lambdas.core.attributes import Item
+from lambdas.core.bucket import Span
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import looks_like_id, ulid
@@ -109,6 +110,14 @@ def uploaded_sizes(workspace: str, dataset: Dataset) -> dict[str, int]:
     return {found.key.removeprefix(prefix): found.size for found in bucket.objects_under(prefix)}
 
 
+def read_first_bytes(workspace: str, dataset: Dataset, name: str, count: int) -> Span:
+    """Return the first bytes of an uploaded file and its whole size."""
+    span = bucket.read_span(_upload_key(workspace, dataset, name), 0, count - 1)
+    if span is None:
+        raise LookupError(f"the file {name} of {dataset.id} is gone")
+    return span
+
+
 def settle(
     workspace: str, dataset: Dataset, files_id: str, report: Report, *, valid: bool
 ) -> Dataset:
@@ -129,8 +138,11 @@ def settle(
 
 def signed_upload(workspace: str, dataset: Dataset, file: File) -> SignedUpload:
     """Sign the upload of one file."""
-    key = f"{folder_of(workspace, dataset.id)}{dataset.prefix}/{file.name}"
-    return presign.put_once(key, file.size)
+    return presign.put_once(_upload_key(workspace, dataset, file.name), file.size)
+
+
+def _upload_key(workspace: str, dataset: Dataset, name: str) -> str:
+    return f"{folder_of(workspace, dataset.id)}{dataset.prefix}/{name}"
 
 
 def _replace(workspace: str, dataset: Dataset, files_id: str, new_files_id: str) -> None:

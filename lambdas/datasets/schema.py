@@ -59,6 +59,8 @@ def check_file_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name)
     if "/" in name or "\\" in name or name.startswith(".."):
         raise ValueError("must be a plain file name: no folder, slash, backslash or ..")
+    if name.startswith("."):
+        raise ValueError("may not begin with a dot: sd-scripts passes over hidden files")
     if has_control_character(name):
         raise ValueError("may have no control or invisible character")
     if len(name.encode()) > MOST_NAME_BYTES:
@@ -67,6 +69,9 @@ def check_file_name(name: str) -> str:
         raise ValueError("a caption must end in .txt in lower case, or it is not read")
     if suffix_of(name) not in IMAGE_SUFFIXES | {CAPTION_SUFFIX}:
         raise ValueError("must end in .png, .jpg, .jpeg, .webp, .bmp (image) or .txt (caption)")
+    small, capital = suffix_of(name), suffix_of(name).upper()
+    if not name.endswith((small, capital)):  # library/train_util.py:104
+        raise ValueError(f"must end in {small} or {capital}, or sd-scripts passes over it")
     return name
 
 
@@ -165,6 +170,16 @@ class Report(BaseModel):
     captions: int = Field(description="How many captions there are.")
     images_without_caption: list[str]
     captions_without_image: list[str]
+    unreadable_images: list[str] = Field(
+        default=[], description="Not of the kind that their names end in, or cut off."
+    )
+    sizes: list[Annotated[list[int], Field(min_length=3, max_length=3)]] | None = Field(
+        default=None,
+        description="Width, height and how many images have them, as sd-scripts reads them: EXIF "
+        "orientation isn't applied, and an extended WebP (VP8X) counts as one pixel less each way. "
+        "null where they were not read: of more than 1,000 images.",
+        examples=[[[512, 768, 20]]],
+    )
 
 
 class Dataset(BaseModel):

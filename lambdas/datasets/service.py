@@ -7,7 +7,8 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable, pointer
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.datasets import repository
+from lambdas.datasets import measuring, repository
+from lambdas.datasets.measuring import Measured
 from lambdas.datasets.schema import (
     MOST_FILES,
     Dataset,
@@ -77,16 +78,12 @@ def complete(caller: Caller, dataset_id: str) -> Dataset:
     _must_be_open(dataset)
     files = repository.declared_files(caller.workspace, dataset_id, files_id)
     _must_all_be_there(_missing(caller, dataset, files))
-    report = _report(files)
-    faults = _faults(dataset, report)
+    measured = measuring.measure(caller.workspace, dataset, files)
+    report = _report(files, measured)
+    faults = _faults(dataset, report, measured)
     settled = repository.settle(caller.workspace, dataset, files_id, report, valid=not faults)
     if faults:
-        raise Unprocessable(
-            "The dataset can't be trained on as it is. Add what is missing with "
-            f"POST /datasets/{dataset_id}/uploads and complete it again.",
-            code="dataset_invalid",
-            faults=faults,
-        )
+        raise Unprocessable(_what_to_do(dataset_id, report), code="dataset_invalid", faults=faults)
     return settled
 
 
@@ -164,7 +161,19 @@ def _must_all_be_there(missing: Sequence[File]) -> None:
         )
 
 
-def _report(files: Sequence[File]) -> Report:
+def _what_to_do(dataset_id: str, report: Report) -> str:
+    if report.unreadable_images:
+        return (
+            "Some files are no images of their kind, and what was uploaded can't be replaced: make "
+            "the dataset anew without them or with them mended."
+        )
+    return (
+        "The dataset can't be trained on as it is. Add what is missing with "
+        f"POST /datasets/{dataset_id}/uploads and complete it again."
+    )
+
+
+def _report(files: Sequence[File], measured: Measured) -> Report:
     images = sorted(file.name for file in files if is_image(file.name))
     captions = sorted(file.name for file in files if not is_image(file.name))
     image_stems, caption_stems = set(map(stem_of, images)), set(map(stem_of, captions))
@@ -177,14 +186,22 @@ def _report(files: Sequence[File]) -> Report:
         captions_without_image=[one for one in captions if stem_of(one) not in image_stems][
             :_NAMED
         ],
+        unreadable_images=sorted(measured.unreadable)[:_NAMED],
+        sizes=measured.sizes,
     )
 
 
-def _faults(dataset: Dataset, report: Report) -> list[Fault]:
+def _faults(dataset: Dataset, report: Report, measured: Measured) -> list[Fault]:
     if report.images == 0:
         return [Fault("/files", "no image among the files: add at least one")]
-    if dataset.caption_policy != "required":
-        return []
+    unreadable = [
+        Fault(pointer("files", name), measured.unreadable[name])
+        for name in report.unreadable_images
+    ]
+    return unreadable + (_uncaptioned(report) if dataset.caption_policy == "required" else [])
+
+
+def _uncaptioned(report: Report) -> list[Fault]:
     return [
         Fault(
             pointer("files", name),

@@ -4,12 +4,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from lambdas.core.errors import Fault
+from lambdas.core.errors import Fault, pointer
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
 from lambdas.trainings import kohya
+from lambdas.trainings.arithmetic import (
+    STEPS_BY_DEFAULT,
+    BucketedDataset,
+    Layout,
+    Sizes,
+    Subset,
+    lay_out,
+    schedule,
+)
+from lambdas.trainings.buckets import CannotBucket, settings_from
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.schema import (
+    BucketUsed,
     DatasetUsed,
     FmType,
     ModelUsed,
@@ -18,9 +29,13 @@ from lambdas.trainings.schema import (
 )
 from lambdas.trainings.settings import Settings
 
-_ASSUMPTION = (
-    "All images fall into one bucket; with several buckets and a batch size over 1 there are a few "
-    "steps more."
+_ONE_BUCKET = (
+    "The images' sizes weren't read, so all are taken to fall into one bucket; with several "
+    "buckets and a batch size over 1 there are a few steps more."
+)
+_NO_SPLIT = (
+    "All images are taken to be trained on and to fall into one bucket, since validation_split "
+    "takes some out at random; so there are fewer steps."
 )
 
 
@@ -55,7 +70,8 @@ def make_plan(request: NewTraining, found: Found, settings: Settings) -> Plan:
     datasets = _datasets(request, found.datasets, faults)
     resolved = kohya.resolve(request.config_params, fm_type or "sd_1_5", instance)
     faults.extend(resolved.faults)
-    steps = None if faults else reckon(datasets, resolved.params, instance.gpus)
+    layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
+    steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
     return Plan(
         faults=tuple(faults),
         instance=instance,
@@ -69,22 +85,69 @@ def make_plan(request: NewTraining, found: Found, settings: Settings) -> Plan:
     )
 
 
-def reckon(datasets: tuple[DatasetUsed, ...], params: dict[str, Any], gpus: int) -> Steps:
-    """Return the work as sd-scripts counts it: batches, shared by the GPUs, accumulated to steps
-    (train_network.py: `max_train_steps = epochs * ceil(batches / processes / accumulation)`)."""
+def reckon(
+    datasets: tuple[DatasetUsed, ...], params: dict[str, Any], gpus: int, layout: Layout | None
+) -> Steps:
+    """Return the work as sd-scripts counts it; without a layout all images are one bucket."""
     samples = sum(dataset.images * dataset.repeats for dataset in datasets)
-    batches = -(-samples // params.get("train_batch_size", 1))
-    per_epoch = -(-batches // (gpus * params.get("gradient_accumulation_steps", 1)))
-    epochs = params.get("max_train_epochs")
-    total = epochs * per_epoch if epochs else params["max_train_steps"]
+    one_bucket = -(-samples // params.get("train_batch_size", 1))
+    counted = schedule(
+        layout.batches if layout else one_bucket,
+        gpus=gpus,
+        accumulation=params.get("gradient_accumulation_steps", 1),
+        max_train_epochs=params.get("max_train_epochs"),
+        max_train_steps=params.get("max_train_steps", STEPS_BY_DEFAULT),
+    )
     return Steps(
         images=sum(dataset.images for dataset in datasets),
         samples_per_epoch=samples,
-        steps_per_epoch=per_epoch,
-        epochs=-(-total // per_epoch),
-        total_steps=total,
-        assumption=_ASSUMPTION,
+        steps_per_epoch=counted.steps_per_epoch,
+        epochs=counted.epochs,
+        total_steps=counted.total_steps,
+        buckets=[
+            BucketUsed(resolution=list(one.resolution), images=one.images, samples=one.samples)
+            for one in (layout.buckets if layout else ())
+        ],
+        assumption=None if layout else _NO_SPLIT if _splits(params) else _ONE_BUCKET,
     )
+
+
+def _layout(
+    datasets: tuple[DatasetUsed, ...],
+    found: Found,
+    params: dict[str, Any],
+    fm_type: FmType | None,
+    faults: list[Fault],
+) -> Layout | None:
+    """Put all images into buckets as the job's one dataset of sd-scripts does; None where their
+    sizes aren't known or there are faults."""
+    sizes = [one.report.sizes if one and one.report else None for one in found.datasets]
+    subsets = tuple(
+        Subset(tuple(Sizes(*entry) for entry in known or ()), dataset.repeats)
+        for dataset, known in zip(datasets, sizes, strict=True)
+    )
+    settings = settings_from(params, fm_type or "sd_1_5")
+    for index, one in enumerate(subsets):
+        _must_fit(BucketedDataset((one,), settings), index, faults)
+    if faults or None in sizes or _splits(params):
+        return None
+    return lay_out(BucketedDataset(subsets, settings, params.get("train_batch_size", 1)))
+
+
+def _must_fit(dataset: BucketedDataset, index: int, faults: list[Fault]) -> None:
+    try:
+        lay_out(dataset)
+    except CannotBucket as refused:
+        where = pointer("datasets", index, "dataset")
+        fault = Fault(
+            pointer("config_params", refused.option) if refused.option else where, str(refused)
+        )
+        if fault not in faults:
+            faults.append(fault)
+
+
+def _splits(params: dict[str, Any]) -> bool:
+    return bool(params.get("validation_split"))
 
 
 def _instance(name: str, faults: list[Fault]) -> InstanceType:

@@ -86,6 +86,16 @@ class NewTraining(_Request):
     ] = Field(default={}, max_length=MOST_TAGS, description="Put on the SageMaker job as well.")
 
 
+class BucketUsed(_Frozen):
+    """Images that are cut to one resolution; a batch has images of one bucket only."""
+
+    resolution: Annotated[list[int], Field(min_length=2, max_length=2)] = Field(
+        description="Width and height."
+    )
+    images: int
+    samples: int = Field(description="Images times their repeats.")
+
+
 class Steps(_Frozen):
     """How much work a training is, as sd-scripts counts it."""
 
@@ -94,7 +104,12 @@ class Steps(_Frozen):
     steps_per_epoch: int
     epochs: int
     total_steps: int
-    assumption: str = Field(description="What the reckoning takes for granted.")
+    buckets: list[BucketUsed] = Field(
+        default=[], description="Where each image falls; empty where sizes aren't known."
+    )
+    assumption: str | None = Field(
+        description="What the reckoning takes for granted; null: nothing, it is exact."
+    )
 
 
 class Validation(_Frozen):

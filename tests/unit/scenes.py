@@ -7,13 +7,18 @@ from lambdas.datasets import handler as datasets
 from lambdas.models import handler as models
 from lambdas.models import repository
 from lambdas.trainings import handler as trainings
-from tests.unit.fakes import SD_1_5, Answer, Client, safetensors_file
+from tests.unit.fakes import SD_1_5, Answer, Client, png, safetensors_file
 
 Shapes = Mapping[str, list[int]]
 
 DATASETS = Client(datasets.handler)
 MODELS = Client(models.handler)
 TRAININGS = Client(trainings.handler)
+
+
+def content_of(name: str) -> bytes:
+    """Return what a file of that name has in these scenes."""
+    return png(512, 512) if name.lower().endswith(".png") else b"abc"
 
 
 def ready_dataset(
@@ -23,11 +28,16 @@ def ready_dataset(
     files = [f"{index}.{suffix}" for index in range(images) for suffix in ("png", "txt")]
     made = client.post(
         "/datasets",
-        {"name": name, "prefix": prefix, "files": [{"name": one, "size": 3} for one in files]},
+        {
+            "name": name,
+            "prefix": prefix,
+            "files": [{"name": one, "size": len(content_of(one))} for one in files],
+        },
     )
     dataset_id = made.body["dataset"]["id"]
     for one in files:
-        bucket.put(f"{client.workspace}/datasets/{dataset_id}/{prefix}/{one}", b"abc")
+        key = f"{client.workspace}/datasets/{dataset_id}/{prefix}/{one}"
+        bucket.put(key, content_of(one))
     assert client.post(f"/datasets/{dataset_id}/complete").status == 200
     return dataset_id
 

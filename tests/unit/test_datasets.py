@@ -6,19 +6,23 @@ import pytest
 
 from lambdas.core import bucket
 from tests.unit.fakes import AwsCalls, Client
-from tests.unit.scenes import DATASETS, ready_dataset
+from tests.unit.scenes import DATASETS, content_of, ready_dataset
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 
 
+SIZE = len(content_of("a.png"))
+
+
 def body(*names: str, **changes: object) -> dict:
-    files = [{"name": name, "size": 3} for name in names or ("a.png", "a.txt")]
+    names = names or ("a.png", "a.txt")
+    files = [{"name": name, "size": len(content_of(name))} for name in names]
     return {"name": "set", "prefix": "10_tusiji", "files": files} | changes
 
 
 def upload(dataset_id: str, *names: str) -> None:
     for name in names:
-        bucket.put(f"acme/datasets/{dataset_id}/10_tusiji/{name}", b"abc")
+        bucket.put(f"acme/datasets/{dataset_id}/10_tusiji/{name}", content_of(name))
 
 
 def test_a_dataset_is_made_with_an_upload_for_each_file() -> None:
@@ -34,7 +38,7 @@ def test_a_dataset_is_made_with_an_upload_for_each_file() -> None:
     assert answer.headers["Location"] == f"/v1/datasets/{dataset['id']}"
     first = answer.body["uploads"][0]
     assert first["name"] == "a.png"
-    assert first["upload"]["headers"] == {"Content-Length": "3", "If-None-Match": "*"}
+    assert first["upload"]["headers"] == {"Content-Length": str(SIZE), "If-None-Match": "*"}
     assert "X-Amz-SignedHeaders=content-length%3Bhost%3Bif-none-match" in first["upload"]["url"]
 
 
