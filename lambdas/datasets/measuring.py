@@ -14,6 +14,7 @@ from lambdas.datasets.image_size import (
     Kind,
     NotTheImage,
     Size,
+    kind_of,
     size_for_sd_scripts,
 )
 from lambdas.datasets.schema import Dataset, File, is_image, suffix_of
@@ -60,15 +61,17 @@ def _image(workspace: str, dataset: Dataset, name: str) -> _Image:
     try:
         return _Image(name, _size(workspace, dataset, name, kind))
     except NotTheImage as error:
-        fault = f"{error}: give it the ending that it should have, or export it as {kind}"
+        fault = f"{error}: export it as {kind}"
     except CutShort as error:
         fault = f"{error}: it was cut off, so take the whole file"
     return _Image(name, fault=f"{fault}, and make the dataset anew")
 
 
-def _size(workspace: str, dataset: Dataset, name: str, kind: Kind) -> Size | None:
-    for count in (BYTES_NEEDED[kind], _AT_MOST):
+def _size(workspace: str, dataset: Dataset, name: str, expected: Kind) -> Size | None:
+    for count in (BYTES_NEEDED[expected], _AT_MOST):
         span = repository.read_first_bytes(workspace, dataset, name, count)
+        # As sd-scripts does, by the content: a JPEG called .png is common and trains as well.
+        kind = kind_of(span.data) or expected
         try:
             return size_for_sd_scripts(span.data, kind)
         except CutShort:

@@ -80,21 +80,26 @@ def test_a_jpeg_with_a_mebibyte_of_metadata_is_ready_with_sizes_unknown() -> Non
     assert (answer.status, answer.body["report"]["sizes"]) == (200, None)
 
 
-def test_what_is_no_image_of_its_kind_is_named_with_what_to_do() -> None:
-    files = {"a.png": b"a rabbit", "b.jpg": png(9, 9), "c.png": png(9, 9)[:20], "d.png": png(9, 9)}
+def test_an_image_with_the_ending_of_another_kind_is_read_by_its_content() -> None:
+    answer = completed({"a.jpg": png(64, 80), "b.png": jpeg(300)})
+
+    assert (answer.status, answer.body["report"]["sizes"]) == (200, [[64, 80, 1], [70, 90, 1]])
+
+
+def test_what_is_no_image_is_named_with_what_to_do() -> None:
+    files = {"a.png": b"a rabbit", "c.png": png(9, 9)[:20], "d.png": png(9, 9)}
 
     answer = completed(files)
 
     assert (answer.status, answer.body["code"]) == (422, "dataset_invalid")
     told = {fault["pointer"]: fault["message"] for fault in answer.body["errors"]}
-    assert list(told) == ["/files/a.png", "/files/b.jpg", "/files/c.png"]
-    assert told["/files/a.png"].startswith("is no PNG: ")
-    assert told["/files/b.jpg"].startswith("is a PNG, not a JPEG: give it the ending")
+    assert list(told) == ["/files/a.png", "/files/c.png"]
+    assert told["/files/a.png"].startswith("is no PNG: export it as PNG")
     assert "cut off" in told["/files/c.png"]
     assert "make the dataset anew" in answer.body["detail"]
     stands = DATASETS.get("/datasets").body["data"][0]
     assert (stands["status"], stands["report"]["sizes"]) == ("invalid", None)
-    assert stands["report"]["unreadable_images"] == ["a.png", "b.jpg", "c.png"]
+    assert stands["report"]["unreadable_images"] == ["a.png", "c.png"]
 
 
 def test_of_too_many_images_none_is_read(
