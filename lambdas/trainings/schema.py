@@ -15,6 +15,7 @@ MOST_RUNTIME_MINUTES = 5 * 24 * 60  # what SageMaker's default quota allows
 TAG_PATTERN = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 
 FmType = Literal["sd_1_5", "sd_xl"]
+Preset = Literal["style", "character", "object"]
 Status = Literal[
     "queued",
     "starting",
@@ -67,13 +68,19 @@ class NewTraining(_Request):
         description="SageMaker's name of the machine; absent: the deployment's default.",
         examples=["ml.g5.xlarge"],
     )
+    preset: Preset | None = Field(
+        default=None,
+        description="What the options have that config_params does not set, for the family and the "
+        "instance's GPU memory; absent: style. GET /training-options has them with reasons.",
+    )
     spot: bool = Field(default=False, description="Cheaper, and may be interrupted and go on.")
     max_runtime_minutes: int | None = Field(
         default=None, ge=5, le=MOST_RUNTIME_MINUTES, description="The job is stopped after that."
     )
     config_params: dict[str, Any] | str = Field(
         default={},
-        description="Options of Kohya's sd-scripts, as an object or as TOML text.",
+        description="Options of Kohya's sd-scripts over the preset's, as an object or as TOML. "
+        "Strict: a number is no text, and nothing is corrected; POST /trainings/validate corrects.",
         examples=[{"network_dim": 16, "max_train_epochs": 10}],
     )
     tags: Annotated[
@@ -83,6 +90,27 @@ class NewTraining(_Request):
         ],
         AfterValidator(_no_reserved_tag),
     ] = Field(default={}, max_length=MOST_TAGS, description="Put on the SageMaker job as well.")
+
+
+class TrainingDraft(NewTraining):
+    """A training that is to be checked; its options may be as people paste them."""
+
+    config_params: dict[str, Any] | str = Field(
+        default={},
+        description="Options of Kohya's sd-scripts over the preset's: an object, TOML text with or "
+        "without sections, or what the kohya_ss window saved as JSON. What can only mean one thing "
+        "is corrected.",
+        examples=["[training]\nlr = 1e-4\nepochs = 10"],
+    )
+
+
+class Correction(_Frozen):
+    """Something in config_params that was read otherwise than it was written."""
+
+    option: str = Field(description="The option as sd-scripts calls it, or the section.")
+    given: Any = Field(description="What was written; with its name where that was another.")
+    taken: Any = Field(description="What it was read as; null: it was left out.")
+    why: str
 
 
 class Steps(_Frozen):
@@ -96,17 +124,52 @@ class Steps(_Frozen):
     assumption: str = Field(description="What the reckoning takes for granted.")
 
 
+class Price(_Frozen):
+    """What an hour of an instance costs on demand, and where that comes from."""
+
+    usd_per_hour: float
+    region: str
+    as_of: str | None = Field(description="A date or a month; null for the deployment's own.")
+    source: str
+
+
+class SpotCost(_Frozen):
+    """What a training may cost on spot capacity; its discount is known only afterwards."""
+
+    usd_least: float
+    usd_most: float
+
+
+class Estimate(_Frozen):
+    """What a training would take; null is unknown, and the notes say why."""
+
+    seconds: float | None = Field(description="Of training alone, from a measured speed.")
+    usd: float | None = Field(description="For those seconds, on demand.")
+    spot: SpotCost | None
+    usd_at_most: float | None = Field(
+        description="For max_runtime_minutes on demand: the job is stopped after them."
+    )
+    price: Price | None
+    notes: list[str]
+
+
 class Validation(_Frozen):
     """What would come of a training; nothing was started."""
 
-    valid: bool
+    valid: bool = Field(
+        description="Whether POST /trainings would start it with the config_params of this answer; "
+        "where there are corrections, those that were sent would be refused."
+    )
     errors: list[Fault] = Field(description="All that must change before it can start.")
-    corrections: list[str] = Field(description="What was read otherwise than it was written.")
+    warnings: list[Fault] = Field(description="What would start, and is hardly what is meant.")
+    corrections: list[Correction]
     fm_type: FmType | None
     instance_type: str
+    preset: Preset
     config_params: dict[str, Any] = Field(description="The options that would be trained with.")
-    toml: str = Field(description="The same as sd-scripts' --config_file.")
+    toml: str = Field(description="The same as sd-scripts' --config_file, by section.")
     steps: Steps | None
+    estimate: Estimate
 
 
 class ModelUsed(_Frozen):
@@ -168,6 +231,7 @@ class Training(_Frozen):
     model: ModelUsed
     datasets: list[DatasetUsed]
     instance_type: str
+    preset: Preset | None = Field(default=None, description="null: made before presets.")
     spot: bool
     max_runtime_minutes: int
     config_params: dict[str, Any]
