@@ -67,7 +67,11 @@ REFUSED: list[tuple[Given, str, str, str]] = [
     ),
     ({"fused_backward_pass": True}, "sd_1_5", "fused_backward_pass", "AdaFactor"),
     (
-        {"fused_backward_pass": True, "optimizer_type": "AdaFactor", "gradient_accumulation_steps": 2},
+        {
+            "fused_backward_pass": True,
+            "optimizer_type": "AdaFactor",
+            "gradient_accumulation_steps": 2,
+        },
         "sd_1_5",
         "fused_backward_pass",
         "steps of 1",
@@ -84,7 +88,12 @@ REFUSED: list[tuple[Given, str, str, str]] = [
         "constant_with_warmup",
     ),
     ({"lr_warmup_steps": 10, "lr_scheduler": "constant"}, "sd_1_5", "lr_warmup_steps", "has none"),
-    ({"lr_warmup_steps": 10, "optimizer_type": "AdaFactor"}, "sd_xl", "lr_warmup_steps", "has none"),
+    (
+        {"lr_warmup_steps": 10, "optimizer_type": "AdaFactor"},
+        "sd_xl",
+        "lr_warmup_steps",
+        "has none",
+    ),
     ({"lr_warmup_steps": 100.0}, "sd_1_5", "lr_warmup_steps", "whole number of steps"),
     ({"lr_scheduler": "cosine_with_min_lr"}, "sd_1_5", "lr_scheduler", "lr_scheduler_min_lr_ratio"),
     ({"min_timestep": 500, "max_timestep": 400}, "sd_1_5", "min_timestep", "below max_timestep"),
