@@ -57,6 +57,15 @@ _INSTEAD: Mapping[str, tuple[str, Any]] = {
     "xformers": ("sdpa", True),
 }
 
+# Said in files of the kohya_ss window, and no option or no value of sd-scripts: they say nothing.
+_NOTHING: Mapping[str, tuple[Any, ...]] = {
+    "dynamo_backend": ("no",),
+    "max_token_length": (75, "75"),  # what it is without the option
+}
+_OF_THE_WINDOW = frozenset(
+    {"dynamo_mode", "epoch", "extra_accelerate_launch_args", "noise_offset_type"}
+)
+
 
 @dataclass
 class Corrected:
@@ -78,7 +87,9 @@ def corrected(given: Mapping[str, Any], *, pasted: bool) -> Corrected:
     for name, value in given.items():
         taken = _name(name)
         option = options().get(taken)
-        if option and not option.open and _is_left_out(option, value, pasted=pasted):
+        if why := _says_nothing(name, value, given, pasted=pasted):
+            _note(result, name, value, None, why)
+        elif option and not option.open and _is_left_out(option, value, pasted=pasted):
             reason = option.owned or option.refused
             _note(result, name, value, None, f"was left out: {reason}")
         elif taken in _INSTEAD and value is not False and _truth(value) is True:
@@ -107,6 +118,16 @@ def _take(result: Corrected, name: str, taken: str, value: Any) -> None:
 
 def _note(result: Corrected, option: str, given: Any, taken: Any, why: str) -> None:
     result.corrections.append(Correction(option=option, given=given, taken=taken, why=why))
+
+
+def _says_nothing(name: str, value: Any, given: Mapping[str, Any], *, pasted: bool) -> str | None:
+    if value in _NOTHING.get(name, ()):
+        return "was left out: it is so without it"
+    if name == "sdpa" and value is False and _truth(given.get("xformers")) is True:
+        return "was left out: xformers, which was asked for, is done by sdpa here"
+    if pasted and name in _OF_THE_WINDOW and (name != "epoch" or "max_train_steps" in given):
+        return "was left out: it is a setting of the kohya_ss window, none of sd-scripts"
+    return None
 
 
 def _is_left_out(option: Option, value: Any, *, pasted: bool) -> bool:

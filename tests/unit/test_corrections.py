@@ -158,7 +158,7 @@ def test_a_pasted_file_is_flattened_and_loses_the_other_machines_paths() -> None
     }
 
 
-@pytest.mark.parametrize("name", ["resume", "network_weights", "reg_data_dir", "sample_prompts"])
+@pytest.mark.parametrize("name", ["resume", "network_weights", "reg_data_dir", "initial_epoch"])
 def test_a_pasted_option_that_changes_what_is_learnt_is_never_quietly_left_out(name: str) -> None:
     assert [fault.pointer for fault in formatted(f'{name} = "x"').faults] == [AT + name]
 
@@ -216,6 +216,52 @@ def test_what_the_kohya_ss_window_saved_is_understood(given: Any) -> None:
     )
     told = {one.option: one for one in resolved.corrections}
     assert told["kohya_ss"].given == ["flux1_cache"]
+
+
+FROM_THE_WINDOW = """
+bucket_reso_steps = 64
+caption_extension = ".txt"
+clip_skip = 1
+dynamo_backend = "no"
+dynamo_mode = "default"
+epoch = 1
+huber_scale = 1
+lr_scheduler = "cosine"
+lr_scheduler_args = []
+lr_warmup_steps = 160
+max_bucket_reso = 2048
+max_data_loader_n_workers = 0
+max_timestep = 1000
+max_token_length = 75
+max_train_steps = 1600
+mixed_precision = "bf16"
+network_alpha = 1
+network_args = []
+network_dim = 8
+network_module = "networks.lora"
+noise_offset_type = "Original"
+optimizer_type = "AdamW8bit"
+output_name = "last"
+pretrained_model_name_or_path = "runwayml/stable-diffusion-v1-5"
+resolution = "512,512"
+sample_prompts = "/out/sample/prompt.txt"
+save_model_as = "safetensors"
+sdpa = false
+text_encoder_lr = [ 0.0001,]
+train_data_dir = "/img"
+xformers = true
+"""
+
+
+def test_the_file_that_the_kohya_ss_window_writes_for_sd_scripts_is_understood() -> None:
+    resolved = formatted(FROM_THE_WINDOW)
+
+    assert resolved.faults == resolved.warnings == ()
+    assert resolved.params["max_train_steps"] == 1600
+    assert resolved.params["sdpa"] is True
+    assert not {"max_train_epochs", "max_token_length", "epoch"} & set(resolved.params)
+    left_out = {one.option for one in resolved.corrections if one.taken is None}
+    assert {"epoch", "dynamo_mode", "output_name", "sample_prompts", "sdpa"} <= left_out
 
 
 def test_a_kind_of_network_that_the_image_lacks_is_refused() -> None:
