@@ -139,6 +139,10 @@ def _checked(change: Corrected, fm_type: str) -> tuple[Params, list[Fault], list
 
 def _open_option(name: str, fm_type: str) -> Option:
     option = options().get(name)
+    if name == "datasets":
+        raise ValueError(
+            "belongs to a dataset config: name datasets and repeats in the request's own datasets"
+        )
     if option is None:
         meant = near(name)
         hint = f": did you mean {meant}?" if meant else ""

@@ -1,9 +1,10 @@
 """What a training is, as the API takes it, tells it and keeps it; and what its job is told."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lambdas.core.errors import Fault
 from lambdas.core.names import Name, Reference
@@ -104,12 +105,24 @@ class TrainingDraft(NewTraining):
     )
 
 
+def _tellable(value: Any) -> Any:
+    """Return a value that JSON has; TOML's dates and NaN, which it lacks, as text."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)[:100]
+    return value
+
+
+_Told = Annotated[Any, BeforeValidator(_tellable)]
+
+
 class Correction(_Frozen):
     """Something in config_params that was read otherwise than it was written."""
 
     option: str = Field(description="The option as sd-scripts calls it, or the section.")
-    given: Any = Field(description="What was written; with its name where that was another.")
-    taken: Any = Field(description="What it was read as; null: it was left out.")
+    given: _Told = Field(description="What was written; with its name where that was another.")
+    taken: _Told = Field(description="What it was read as; null: it was left out.")
     why: str
 
 

@@ -108,6 +108,13 @@ def test_what_may_mean_anything_is_refused_under_the_name_that_was_given(
     assert [fault.pointer for fault in resolved.faults] == [AT + name]
 
 
+def test_a_pasted_dataset_config_is_told_where_its_datasets_belong() -> None:
+    (fault,) = formatted("[general]\nseed = 1\n[[datasets]]\nresolution = 512").faults
+
+    assert fault.pointer == AT + "datasets"
+    assert "dataset config" in fault.message
+
+
 def test_a_fault_of_a_corrected_name_points_at_the_given_one() -> None:
     assert [fault.pointer for fault in formatted({"rank": 0}).faults] == [AT + "rank"]
     twice = formatted({"rank": 4, "network_dim": 8}).faults

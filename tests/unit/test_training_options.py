@@ -90,6 +90,35 @@ def test_a_formatted_answer_starts_where_the_original_is_refused(aws_calls: AwsC
     assert started.body["preset"] == "style"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "learning_rate = nan",
+        "lr = inf",
+        "text_encoder_lr = nan",
+        "network_dim = 2020-01-01",
+        "rank = 2020-01-01T00:00:00",
+        "caption_prefix = 07:32:00",
+        "network_args = [[1]]",
+        "[a.b.c]\nd = 1",
+        "[[datasets]]\nnum_repeats = 3",
+        "'' = 1",
+    ],
+)
+def test_nonsense_in_a_text_is_told_as_json_that_anyone_can_read(
+    aws_calls: AwsCalls, text: str
+) -> None:
+    ready_model(), ready_dataset()
+    request = {"name": "n", "model": "base", "datasets": [{"dataset": "tusiji"}]}
+
+    answer = TRAININGS.post("/trainings/validate", request | {"config_params": text})
+
+    assert answer.status == 200
+    assert answer.body["valid"] is False
+    json.dumps(answer.body, allow_nan=False)
+    assert TRAININGS.post("/trainings", request | {"config_params": text}).status == 422
+
+
 @pytest.mark.parametrize("preset", ["", "portrait", 3])
 def test_a_preset_that_is_none_is_refused(aws_calls: AwsCalls, preset: object) -> None:
     request = {"name": "n", "model": "base", "datasets": [{"dataset": "x"}], "preset": preset}
