@@ -43,32 +43,20 @@ def resolve(
     """
     if len(given if isinstance(given, str) else shown(given)) > _MOST_CHARACTERS:
         return Resolved({}, (Fault(_POINTER, f"has over {_MOST_CHARACTERS} characters"),))
-    text = _read_text(given, corrects=corrects) if isinstance(given, str) else None
-    if text and text.broken:
-        return Resolved({}, (Fault(_POINTER, text.broken),))
-    params = text.params if text else dict(given)  # type: ignore[arg-type]
-    faults = [_fault(name, "stands twice, with two values") for name in text.twice] if text else []
-    corrections = _dissolved(text) if text and corrects else []
-    if corrects and pasted.is_from_window(params):
-        text = pasted.from_window(params)
-        params, more = text.params, _left_out(text)
-        corrections += more
-    change = corrected(params, pasted=text is not None) if corrects else _as_given(params)
-    faults += [_fault(name, "is given twice, under two names") for name in change.twice]
+    said = _said(given, corrects=corrects)
+    if said.broken:
+        return Resolved({}, (Fault(_POINTER, said.broken),))
+    change = said.change
+    faults = [_fault(name, "is given twice, under two names") for name in change.twice]
     checked, unread, reread = _checked(change, fm_type)
-    faults += unread
+    faults += [*said.faults, *unread]
     completed = presets.completed(checked, preset, fm_type, instance)
-    refused = {fault.pointer for fault in faults}
-    found = [
-        (finding.fatal, fault)
-        for finding in checks.findings(completed, fm_type, instance)
-        if (fault := _of(change, finding)).pointer not in refused
-    ]
+    found = _found(change, completed, fm_type, instance, {fault.pointer for fault in faults})
     return Resolved(
         completed,
         (*faults, *(fault for fatal, fault in found if fatal)),
         tuple(fault for fatal, fault in found if not fatal),
-        (*corrections, *change.corrections, *reread),
+        (*said.corrections, *change.corrections, *reread),
     )
 
 
@@ -95,14 +83,48 @@ def _toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What was given, as options: from an object, a text or the kohya_ss window."""
+
+    change: Corrected
+    faults: tuple[Fault, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    broken: str | None = None
+
+
+def _said(given: Params | str, *, corrects: bool) -> _Said:
+    text = _read_text(given, corrects=corrects) if isinstance(given, str) else None
+    params = dict(given) if isinstance(given, dict) else text.params if text else {}
+    faults = [_fault(name, "stands twice, with two values") for name in text.twice] if text else []
+    if not corrects:
+        names = {name: name for name in params}
+        broken = text.broken if text else None
+        return _Said(Corrected(params=params, names=names), tuple(faults), broken=broken)
+    corrections = _dissolved(text) if text else []
+    if pasted.is_from_window(params):
+        text = pasted.from_window(params)
+        corrections += _left_out(text)
+        params = text.params
+    change = corrected(params, pasted=text is not None)
+    return _Said(change, tuple(faults), tuple(corrections), text.broken if text else None)
+
+
+def _found(
+    change: Corrected, completed: Params, fm_type: str, instance: InstanceType, refused: set[str]
+) -> list[tuple[bool, Fault]]:
+    """Return what is wrong among the options, less what is refused already, and if it is fatal."""
+    found = [
+        (finding.fatal, _fault(change.names.get(finding.option, finding.option), finding.message))
+        for finding in checks.findings(completed, fm_type, instance)
+    ]
+    return [(fatal, fault) for fatal, fault in found if fault.pointer not in refused]
+
+
 def _read_text(text: str, *, corrects: bool) -> pasted.Pasted:
     if corrects and text.lstrip().startswith("{"):
         return pasted.read_json(text)
     return pasted.read_toml(text)
-
-
-def _as_given(params: Params) -> Corrected:
-    return Corrected(params=params, names={name: name for name in params})
 
 
 def _dissolved(text: pasted.Pasted) -> list[Correction]:
@@ -154,10 +176,6 @@ def _open_option(name: str, fm_type: str) -> Option:
     if fm_type not in option.families:
         raise ValueError(f"is an option for {' and '.join(option.families)} only")
     return option
-
-
-def _of(change: Corrected, finding: checks.Finding) -> Fault:
-    return _fault(change.names.get(finding.option, finding.option), finding.message)
 
 
 def _fault(name: str, message: str) -> Fault:
