@@ -19,6 +19,9 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")]
 TagKey = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]+$", max_length=128)]
 TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]*$", max_length=256)]
 
+InstanceTypeName = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+Price = Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)]
+
 
 class DeploymentSettings(BaseModel):
     """One deployment of LoRAStack. A description ends the sentence "it must be ..."."""
@@ -66,6 +69,13 @@ class DeploymentSettings(BaseModel):
         {},
         max_length=40,
         description="an object of at most 40 tags, made of letters, digits, spaces and _.:/=+-@",
+    )
+    # Over lambdas/trainings/prices.json, for the region that this deployment is in.
+    training_prices: dict[InstanceTypeName, Price] = Field(
+        {},
+        max_length=100,
+        description="an object of USD per hour of training by instance type, such as "
+        '{"ml.g5.xlarge": 1.41}',
     )
     console_origins: tuple[Origin, ...] = Field(
         ("*",),

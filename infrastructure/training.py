@@ -62,6 +62,7 @@ class Training(Construct):
             "SUBNET_IDS": ",".join(settings.subnet_ids),
             "SECURITY_GROUP_IDS": ",".join(settings.security_group_ids),
             "KMS_KEY_ID": settings.kms_key_arn or "",
+            "TRAINING_PRICES": json.dumps(settings.training_prices, sort_keys=True),
             "TRAINING_TAGS": json.dumps(settings.tags, ensure_ascii=False, sort_keys=True),
         }
 

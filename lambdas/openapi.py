@@ -47,11 +47,26 @@ def contract() -> dict[str, Any]:
             merged["paths"].setdefault(path, {}).update(operations)
         merged["components"]["schemas"] |= part.get("components", {}).get("schemas", {})
     schemas = merged["components"]["schemas"]
+    _type_options(schemas)
     merged["components"]["schemas"] = {
         name: schemas[name] for name in sorted(schemas) if name not in _UNUSED
     }
     merged["paths"] = {path: merged["paths"][path] for path in sorted(merged["paths"])}
     return merged
+
+
+def _type_options(schemas: dict[str, Any]) -> None:
+    """Give config_params their schema, which would only slow a function's start down."""
+    from lambdas.trainings.option_schema import json_schema
+
+    typed, text = {"$ref": "#/components/schemas/ConfigParams"}, {"type": "string"}
+    as_pasted = {"type": "object", "additionalProperties": True}
+    for name, forms in {
+        "NewTraining": [typed, text],
+        "TrainingDraft": [typed, as_pasted, text],
+    }.items():
+        schemas[name]["properties"]["config_params"]["anyOf"] = forms
+    schemas["ConfigParams"] = json_schema()
 
 
 _UNUSED = {"HTTPValidationError", "ResponseValidationError", "ValidationError"}

@@ -11,12 +11,14 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.trainings import service
+from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.schema import (
     Checkpoints,
     Metrics,
     NewTraining,
     Status,
     Training,
+    TrainingDraft,
     TrainingEvent,
     Validation,
 )
@@ -25,10 +27,12 @@ app = http.resolver()
 
 
 @app.post("/trainings/validate", tags=["Trainings"], operation_id="validateTraining")
-def validate_training(caller: CurrentCaller, body: NewTraining) -> Validation:
-    """Check a training.
+def validate_training(caller: CurrentCaller, body: TrainingDraft) -> Validation:
+    """Check a training and correct its options.
 
-    Starts nothing: every fault at once, the options that would be trained with, the steps.
+    Starts nothing: every fault at once, warnings apart, what was corrected, the options that would
+    be trained with and as TOML, the steps, what it would cost. Send its config_params to
+    POST /trainings, which corrects nothing.
     """
     return service.validate(caller, body)
 
@@ -44,6 +48,16 @@ def create_training(
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /trainings", body)
     made, replayed = service.create(caller, body, attempt)
     return http.created(app, made, made.id, replayed=replayed)
+
+
+@app.get("/training-options", tags=["Trainings"], operation_id="getTrainingOptions")
+def get_training_options() -> TrainingOptions:
+    """Read what a training can be made of.
+
+    Families, instance types with their GPUs and prices, presets with the reason of each default,
+    every option with its range, limits.
+    """
+    return service.training_options()
 
 
 @app.get("/trainings", tags=["Trainings"], operation_id="listTrainings")

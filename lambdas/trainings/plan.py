@@ -19,12 +19,15 @@ from lambdas.trainings.arithmetic import (
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
+from lambdas.trainings.presets import DEFAULT_PRESET
 from lambdas.trainings.schema import (
     BucketUsed,
+    Correction,
     DatasetUsed,
     FmType,
     ModelUsed,
     NewTraining,
+    Preset,
     Steps,
 )
 from lambdas.trainings.settings import Settings
@@ -54,29 +57,44 @@ class Plan:
     faults: tuple[Fault, ...]
     instance: InstanceType
     max_runtime_minutes: int
+    preset: Preset = DEFAULT_PRESET
     params: dict[str, Any] = field(default_factory=dict)
-    corrections: tuple[str, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     fm_type: FmType | None = None
     model: ModelUsed | None = None
     datasets: tuple[DatasetUsed, ...] = ()
     steps: Steps | None = None
 
 
-def make_plan(request: NewTraining, found: Found, settings: Settings) -> Plan:
-    """Check a request against what it names and reckon its work; all faults at once."""
+def make_plan(
+    request: NewTraining, found: Found, settings: Settings, *, corrects: bool = False
+) -> Plan:
+    """Check a request against what it names and reckon its work; all faults at once.
+
+    With `corrects`, options that can only mean one thing are read as that.
+    """
     faults: list[Fault] = []
     instance = _instance(request.instance_type or settings.default_instance_type, faults)
     fm_type = _family(request, found.model, faults)
     datasets = _datasets(request, found.datasets, faults)
-    resolved = kohya.resolve(request.config_params, fm_type or "sd_1_5", instance)
+    preset = request.preset or DEFAULT_PRESET
+    resolved = kohya.resolve(
+        request.config_params, fm_type or "sd_1_5", instance, preset=preset, corrects=corrects
+    )
     faults.extend(resolved.faults)
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
+    warnings = resolved.warnings
+    if steps:
+        warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
     return Plan(
         faults=tuple(faults),
         instance=instance,
         max_runtime_minutes=request.max_runtime_minutes or settings.default_max_runtime_minutes,
+        preset=preset,
         params=resolved.params,
+        warnings=warnings,
         corrections=resolved.corrections,
         fm_type=fm_type,
         model=_model_used(found.model),

@@ -1,9 +1,10 @@
 """What a training is, as the API takes it, tells it and keeps it; and what its job is told."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from lambdas.core.errors import Fault
 from lambdas.core.names import Name, Reference
@@ -16,6 +17,7 @@ MOST_RUNTIME_MINUTES = 5 * 24 * 60  # what SageMaker's default quota allows
 TAG_PATTERN = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 
 FmType = Literal["sd_1_5", "sd_xl"]
+Preset = Literal["style", "character", "object"]
 Status = Literal[
     "queued",
     "starting",
@@ -68,13 +70,19 @@ class NewTraining(_Request):
         description="SageMaker's name of the machine; absent: the deployment's default.",
         examples=["ml.g5.xlarge"],
     )
+    preset: Preset | None = Field(
+        default=None,
+        description="What the options have that config_params does not set, for the family and the "
+        "instance's GPU memory; absent: style. GET /training-options has them with reasons.",
+    )
     spot: bool = Field(default=False, description="Cheaper, and may be interrupted and go on.")
     max_runtime_minutes: int | None = Field(
         default=None, ge=5, le=MOST_RUNTIME_MINUTES, description="The job is stopped after that."
     )
     config_params: dict[str, Any] | str = Field(
         default={},
-        description="Options of Kohya's sd-scripts, as an object or as TOML text.",
+        description="Options of Kohya's sd-scripts over the preset's, as an object or as TOML. "
+        "Strict: a number is no text, and nothing is corrected; POST /trainings/validate corrects.",
         examples=[{"network_dim": 16, "max_train_epochs": 10}],
     )
     tags: Annotated[
@@ -96,6 +104,39 @@ class BucketUsed(_Frozen):
     samples: int = Field(description="Images times their repeats.")
 
 
+class TrainingDraft(NewTraining):
+    """A training that is to be checked; its options may be as people paste them."""
+
+    config_params: dict[str, Any] | str = Field(
+        default={},
+        description="Options of Kohya's sd-scripts over the preset's: an object, TOML text with or "
+        "without sections, or what the kohya_ss window saved as JSON. What can only mean one thing "
+        "is corrected.",
+        examples=["[training]\nlr = 1e-4\nepochs = 10"],
+    )
+
+
+def _tellable(value: Any) -> Any:
+    """Return a value that JSON has; TOML's dates and NaN, which it lacks, as text."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)[:100]
+    return value
+
+
+_Told = Annotated[Any, BeforeValidator(_tellable)]
+
+
+class Correction(_Frozen):
+    """Something in config_params that was read otherwise than it was written."""
+
+    option: str = Field(description="The option as sd-scripts calls it, or the section.")
+    given: _Told = Field(description="What was written; with its name where that was another.")
+    taken: _Told = Field(description="What it was read as; null: it was left out.")
+    why: str
+
+
 class Steps(_Frozen):
     """How much work a training is, as sd-scripts counts it."""
 
@@ -112,17 +153,52 @@ class Steps(_Frozen):
     )
 
 
+class Price(_Frozen):
+    """What an hour of an instance costs on demand, and where that comes from."""
+
+    usd_per_hour: float
+    region: str
+    as_of: str | None = Field(description="A date or a month; null for the deployment's own.")
+    source: str
+
+
+class SpotCost(_Frozen):
+    """What a training may cost on spot capacity; its discount is known only afterwards."""
+
+    usd_least: float
+    usd_most: float
+
+
+class Estimate(_Frozen):
+    """What a training would take; null is unknown, and the notes say why."""
+
+    seconds: float | None = Field(description="Of training alone, from a measured speed.")
+    usd: float | None = Field(description="For those seconds, on demand.")
+    spot: SpotCost | None
+    usd_at_most: float | None = Field(
+        description="For max_runtime_minutes on demand: the job is stopped after them."
+    )
+    price: Price | None
+    notes: list[str]
+
+
 class Validation(_Frozen):
     """What would come of a training; nothing was started."""
 
-    valid: bool
+    valid: bool = Field(
+        description="Whether POST /trainings would start it with the config_params of this answer; "
+        "where there are corrections, those that were sent would be refused."
+    )
     errors: list[Fault] = Field(description="All that must change before it can start.")
-    corrections: list[str] = Field(description="What was read otherwise than it was written.")
+    warnings: list[Fault] = Field(description="What would start, and is hardly what is meant.")
+    corrections: list[Correction]
     fm_type: FmType | None
     instance_type: str
+    preset: Preset
     config_params: dict[str, Any] = Field(description="The options that would be trained with.")
-    toml: str = Field(description="The same as sd-scripts' --config_file.")
+    toml: str = Field(description="The same as sd-scripts' --config_file, by section.")
     steps: Steps | None
+    estimate: Estimate
 
 
 class ModelUsed(_Frozen):
@@ -184,6 +260,7 @@ class Training(_Frozen):
     model: ModelUsed
     datasets: list[DatasetUsed]
     instance_type: str
+    preset: Preset | None = Field(default=None, description="null: made before presets.")
     spot: bool
     max_runtime_minutes: int
     config_params: dict[str, Any]

@@ -7,7 +7,9 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.trainings import creation, failures, kohya, launcher, repository, transitions
+from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
+from lambdas.trainings.estimate import estimate_of
+from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.schema import (
     FINAL,
@@ -19,6 +21,7 @@ from lambdas.trainings.schema import (
     NewTraining,
     Status,
     Training,
+    TrainingDraft,
     TrainingEvent,
     Validation,
 )
@@ -28,21 +31,29 @@ from lambdas.trainings.settings import Settings
 _SEGMENTS_PER_ANSWER = 100
 
 
-def validate(caller: Caller, request: NewTraining) -> Validation:
-    """Say what would come of a training; starts nothing."""
+def validate(caller: Caller, request: TrainingDraft) -> Validation:
+    """Say what would come of a training, corrected where one thing can be meant; starts nothing."""
     references = creation.resolve(caller.workspace, request)
     found, _ = creation.load(caller.workspace, references, None)
-    plan = make_plan(request, found, Settings.load())
+    plan = make_plan(request, found, Settings.load(), corrects=True)
     return Validation(
         valid=not plan.faults,
         errors=list(plan.faults),
+        warnings=list(plan.warnings),
         corrections=list(plan.corrections),
         fm_type=plan.fm_type,
         instance_type=plan.instance.name,
+        preset=plan.preset,
         config_params=plan.params,
         toml=kohya.to_toml(plan.params),
         steps=plan.steps,
+        estimate=estimate_of(plan, Settings.load()),
     )
+
+
+def training_options() -> TrainingOptions:
+    """Return what a training can be made of here; calls nothing."""
+    return offers.training_options(Settings.load())
 
 
 def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Training, bool]:
@@ -147,6 +158,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         model=plan.model,
         datasets=list(plan.datasets),
         instance_type=plan.instance.name,
+        preset=plan.preset,
         spot=request.spot,
         max_runtime_minutes=plan.max_runtime_minutes,
         config_params=plan.params,

@@ -31,4 +31,6 @@ class Settings(settings.Settings):
     subnet_ids: _Names = ()
     security_group_ids: _Names = ()
     kms_key_id: str = ""
+    aws_region: str = ""  # Lambda sets it
+    training_prices: Annotated[dict[str, float], BeforeValidator(_object)] = Field(default={})
     training_tags: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default={})

@@ -95,6 +95,9 @@ def _train(api: Api, request: dict[str, Any], screen: Screen) -> dict[str, Any]:
         "validate",
         f"{steps['total_steps']} steps: {steps['epochs']} epochs of {steps['steps_per_epoch']}",
     )
+    for correction in checked["corrections"]:
+        screen.step("corrected", f"{correction['option']}: {correction['why']}")
+    request |= {"config_params": checked["config_params"]}
     training: dict[str, Any] = api.post("/trainings", request, key=str(uuid.uuid4()))
     for found in wait_for(api, f"/trainings/{training['id']}", _ENDS, 0.5):
         training = found

@@ -31,6 +31,7 @@ JOBS = {
     "SUBNET_IDS": "",
     "SECURITY_GROUP_IDS": "",
     "KMS_KEY_ID": "",
+    "TRAINING_PRICES": "{}",
     "TRAINING_TAGS": "{}",
 }
 STARTS_JOBS = {"TrainingsFunction", "TrainingStatusFunction"}
@@ -103,6 +104,7 @@ def test_the_settings_reach_the_functions(synthesize_with):
             subnet_ids=["subnet-0a1b2c3d", "subnet-1a1b2c3d"],
             security_group_ids=["sg-0a1b2c3d"],
             tags={"team": "Ünïcode", "cost": "1/2"},
+            training_prices={"ml.g5.xlarge": 1.5},
             log_level="WARNING",
         ),
         "TrainingsFunction",
@@ -116,4 +118,5 @@ def test_the_settings_reach_the_functions(synthesize_with):
     assert told["MAX_ACTIVE_TRAININGS"] == "3"
     assert told["SUBNET_IDS"] == "subnet-0a1b2c3d,subnet-1a1b2c3d"
     assert told["SECURITY_GROUP_IDS"] == "sg-0a1b2c3d"
+    assert json.loads(told["TRAINING_PRICES"]) == {"ml.g5.xlarge": 1.5}
     assert json.loads(told["TRAINING_TAGS"]) == {"team": "Ünïcode", "cost": "1/2"}

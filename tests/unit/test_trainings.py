@@ -183,7 +183,11 @@ def test_validating_says_the_same_and_starts_nothing(
 
     assert answer.body["valid"] is True
     assert 'resolution = "512,512"' in answer.body["toml"]
-    assert answer.body["corrections"] == ['resolution: "512" was read as "512,512"']
+    assert [(one["option"], one["given"], one["taken"]) for one in answer.body["corrections"]] == [
+        ("network", "[network]", None),
+        ("resolution", "512", "512,512"),
+    ]
+    assert answer.body["warnings"] == []
     assert sagemaker.jobs == {}
     assert set(aws_calls.made) == {"BatchGetItem"}
 

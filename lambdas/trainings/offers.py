@@ -1,0 +1,179 @@
+"""What a training can be made of, told from the same tables that check a request."""
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lambdas.trainings import presets, schema
+from lambdas.trainings.arguments import LYCORIS_VALUES, NETWORK_ARGS
+from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
+from lambdas.trainings.options import Option, open_options, sections
+from lambdas.trainings.prices import price_of
+from lambdas.trainings.schema import FmType, Preset, Price
+from lambdas.trainings.settings import Settings
+
+_SCRIPTS: dict[FmType, tuple[str, str]] = {
+    "sd_1_5": ("Stable Diffusion 1.5", "train_network.py"),
+    "sd_xl": ("Stable Diffusion XL", "sdxl_train_network.py"),
+}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Family(_Frozen):
+    """A kind of base model that can be trained."""
+
+    fm_type: FmType
+    title: str
+    script: str = Field(description="The script of sd-scripts that trains it.")
+
+
+class InstanceOffer(_Frozen):
+    """An instance type that a training may run on."""
+
+    instance_type: str
+    gpus: int
+    gpu: str
+    gpu_memory_gib: int = Field(description="Of each GPU.")
+    preset_memory_gib: int = Field(description="Which of the presets it takes.")
+    bf16: bool
+    price: Price | None = Field(description="null: unknown in this region.")
+
+
+class PresetOption(_Frozen):
+    """What a preset sets, and why."""
+
+    option: str
+    value: Any
+    reason: str
+
+
+class PresetOffer(_Frozen):
+    """What the options have that a user does not set."""
+
+    preset: Preset
+    fm_type: FmType
+    gpu_memory_gib: int
+    options: list[PresetOption]
+
+
+class OptionOffer(_Frozen):
+    """An option of sd-scripts that users may set."""
+
+    option: str
+    section: str
+    description: str
+    type: str = Field(description="bool, int, float, int_or_float or str.")
+    many: bool = Field(description="A list of such values.")
+    fm_types: list[FmType]
+    choices: list[Any] = Field(description="Empty: any value of the type.")
+    minimum: float | None
+    maximum: float | None
+    unit: str | None
+    default: Any = Field(description="sd-scripts' own, where neither user nor preset sets it.")
+
+
+class Limits(_Frozen):
+    """What a request may hold at most."""
+
+    datasets: int
+    tags: int
+    max_runtime_minutes: int
+    active_trainings: int = Field(description="Under way at once in a workspace.")
+
+
+class Arguments(_Frozen):
+    """What network_args may hold."""
+
+    keys: dict[str, list[str]] = Field(description="By network_module.")
+    lycoris: dict[str, list[str]] = Field(description="The values of some of LyCORIS's keys.")
+
+
+class TrainingOptions(_Frozen):
+    """What a training can be made of here."""
+
+    families: list[Family]
+    region: str | None = Field(description="Where the prices are of.")
+    default_instance_type: str
+    instance_types: list[InstanceOffer]
+    default_preset: Preset
+    presets: list[PresetOffer]
+    sections: list[str] = Field(description="In the order to show them.")
+    options: list[OptionOffer]
+    network_args: Arguments
+    limits: Limits
+
+
+def training_options(settings: Settings) -> TrainingOptions:
+    """Return what a training can be made of in a deployment."""
+    return TrainingOptions(
+        families=[
+            Family(fm_type=fm_type, title=title, script=script)
+            for fm_type, (title, script) in _SCRIPTS.items()
+        ],
+        region=settings.aws_region or None,
+        default_instance_type=settings.default_instance_type,
+        instance_types=[_instance(one, settings) for one in INSTANCE_TYPES.values()],
+        default_preset=presets.DEFAULT_PRESET,
+        presets=[
+            _preset(preset, fm_type, memory)
+            for fm_type in get_args(FmType)
+            for preset in presets.PRESETS
+            for memory in presets.MEMORY_CLASSES
+        ],
+        sections=list(sections()),
+        options=[_option(option) for option in open_options().values()],
+        network_args=Arguments(
+            keys={module: sorted(keys) for module, keys in NETWORK_ARGS.items()},
+            lycoris={key: list(values) for key, values in LYCORIS_VALUES.items()},
+        ),
+        limits=Limits(
+            datasets=schema.MOST_DATASETS,
+            tags=schema.MOST_TAGS,
+            max_runtime_minutes=schema.MOST_RUNTIME_MINUTES,
+            active_trainings=settings.max_active_trainings,
+        ),
+    )
+
+
+def _instance(instance: InstanceType, settings: Settings) -> InstanceOffer:
+    return InstanceOffer(
+        instance_type=instance.name,
+        gpus=instance.gpus,
+        gpu=instance.gpu,
+        gpu_memory_gib=instance.gpu_memory_gib,
+        preset_memory_gib=presets.memory_class(instance),
+        bf16=instance.bf16,
+        price=price_of(instance.name, settings),
+    )
+
+
+def _preset(preset: Preset, fm_type: FmType, memory: int) -> PresetOffer:
+    defaults = presets.defaults_of(preset, fm_type, presets.instance_of(memory))
+    return PresetOffer(
+        preset=preset,
+        fm_type=fm_type,
+        gpu_memory_gib=memory,
+        options=[
+            PresetOption(option=name, value=one.value, reason=one.reason)
+            for name, one in defaults.items()
+        ],
+    )
+
+
+def _option(option: Option) -> OptionOffer:
+    return OptionOffer(
+        option=option.name,
+        section=option.section,
+        description=option.description,
+        type=option.type,
+        many=option.many,
+        fm_types=list(option.families),
+        choices=list(option.choices),
+        minimum=option.minimum,
+        maximum=option.maximum,
+        unit=option.unit,
+        default=option.default,
+    )
