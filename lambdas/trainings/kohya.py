@@ -150,7 +150,7 @@ def _checked(change: Corrected, fm_type: str) -> tuple[Params, list[Fault], list
         except ValueError as error:
             faults.append(_fault(change.names[name], str(error)))
             continue
-        if checked[name] != value or type(checked[name]) is not type(value):
+        if checked[name] != value:  # 4 and 4.0 are the same
             why = "was read in the form that sd-scripts takes"
             reread.append(Correction(option=name, given=value, taken=checked[name], why=why))
     if {"max_train_epochs", "max_train_steps"} <= set(checked):
