@@ -9,6 +9,7 @@ from kohya_trainer.failure import TrainingFailed
 from kohya_trainer.job import Dataset, Family, Job
 from kohya_trainer.paths import Paths
 from kohya_trainer.safetensors_file import Header, NotSafetensors, family, read_header
+from kohya_trainer.states import State
 
 _LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 IMAGE_ENDINGS = _LOWER + tuple(ending.upper() for ending in _LOWER)
@@ -29,10 +30,15 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The base model's file and the folders of images."""
+    """The base model's file, the folders of images, and what the training goes on from.
+
+    init is a finished LoRA that the user wants continued, state a saved state of this training.
+    """
 
     model: Path
     folders: tuple[ImageFolder, ...]
+    init: Path | None = None
+    state: State | None = None
 
     @property
     def images_per_epoch(self) -> int:
