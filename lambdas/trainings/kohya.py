@@ -121,8 +121,16 @@ def options() -> Mapping[str, Option]:
     }
 
 
-def resolve(given: Params | str, fm_type: str, instance: InstanceType) -> Resolved:
-    """Check what a user gave and complete it with the family's defaults; all faults at once."""
+def resolve(
+    given: Params | str,
+    fm_type: str,
+    instance: InstanceType,
+    taken_over: Mapping[str, Any] | None = None,
+) -> Resolved:
+    """Check what a user gave and complete it with the family's defaults; all faults at once.
+
+    `taken_over` stands in for defaults: what a LoRA that is trained further has.
+    """
     if isinstance(given, str):
         given, broken = _from_toml(given)
         if broken:
@@ -144,7 +152,7 @@ def resolve(given: Params | str, fm_type: str, instance: InstanceType) -> Resolv
         faults.append(
             Fault(f"{_POINTER}/max_train_steps", "set either this or max_train_epochs, not both")
         )
-    params = _completed(checked, fm_type, instance)
+    params = _completed({**(taken_over or {}), **checked}, fm_type, instance)
     return Resolved(params, tuple(faults), tuple(corrections))
 
 

@@ -8,6 +8,7 @@ from lambdas.core.errors import Fault
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
 from lambdas.trainings import kohya
+from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.schema import (
     DatasetUsed,
@@ -30,6 +31,7 @@ class Found:
 
     model: Model | None
     datasets: tuple[Dataset | None, ...]
+    continue_from: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Plan:
     fm_type: FmType | None = None
     model: ModelUsed | None = None
     datasets: tuple[DatasetUsed, ...] = ()
+    continue_from: ModelUsed | None = None
     steps: Steps | None = None
 
 
@@ -53,8 +56,11 @@ def make_plan(request: NewTraining, found: Found, settings: Settings) -> Plan:
     instance = _instance(request.instance_type or settings.default_instance_type, faults)
     fm_type = _family(request, found.model, faults)
     datasets = _datasets(request, found.datasets, faults)
-    resolved = kohya.resolve(request.config_params, fm_type or "sd_1_5", instance)
+    continues(request.continue_from, found.continue_from, fm_type, faults)
+    taken_over = shape_of(found.continue_from)
+    resolved = kohya.resolve(request.config_params, fm_type or "sd_1_5", instance, taken_over)
     faults.extend(resolved.faults)
+    faults.extend(other_shape(resolved.params, taken_over))
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus)
     return Plan(
         faults=tuple(faults),
@@ -65,6 +71,7 @@ def make_plan(request: NewTraining, found: Found, settings: Settings) -> Plan:
         fm_type=fm_type,
         model=_model_used(found.model),
         datasets=datasets,
+        continue_from=_model_used(found.continue_from),
         steps=steps,
     )
 

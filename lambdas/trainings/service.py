@@ -13,8 +13,10 @@ from lambdas.trainings.schema import (
     FINAL,
     Job,
     JobDataset,
+    JobInit,
     JobModel,
     Metrics,
+    ModelUsed,
     NewTraining,
     Status,
     Training,
@@ -139,6 +141,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         fm_type=plan.fm_type,
         model=plan.model,
         datasets=list(plan.datasets),
+        continue_from=plan.continue_from,
         instance_type=plan.instance.name,
         spot=request.spot,
         max_runtime_minutes=plan.max_runtime_minutes,
@@ -171,7 +174,12 @@ def _job(workspace: str, training: Training) -> Job:
             for index, dataset in enumerate(training.datasets)
         ],
         config_params=training.config_params,
+        init=_init(training.continue_from),
     )
+
+
+def _init(lora: ModelUsed | None) -> JobInit | None:
+    return JobInit(model_id=lora.id, file_name=lora.file_name) if lora else None
 
 
 def _launched(workspace: str, training: Training) -> Training:

@@ -88,10 +88,10 @@ def test_a_training_continues_from_a_finished_lora(tmp_path, whole):
     body["init"] = {"channel": "init", "kind": "lora", "file_name": "style.safetensors"}
     finish(make_base(tmp_path / "next", body=body))
 
-    with safe_open(lora, "numpy") as before:
-        with safe_open(base / "checkpoints" / "lora" / "style.safetensors", "numpy") as after:
-            for name in before.keys():  # noqa: SIM118
-                assert after.get_tensor(name) == pytest.approx(before.get_tensor(name), abs=1e-6)
+    after = base / "checkpoints" / "lora" / "style.safetensors"
+    with safe_open(lora, "numpy") as old, safe_open(after, "numpy") as new:
+        for name in old.keys():  # noqa: SIM118
+            assert new.get_tensor(name) == pytest.approx(old.get_tensor(name), abs=1e-6)
 
 
 def metadata_of(path: Path) -> dict[str, str]:

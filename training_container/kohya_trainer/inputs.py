@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kohya_trainer.continued import check_continued
 from kohya_trainer.failure import TrainingFailed
 from kohya_trainer.job import Dataset, Family, Job
 from kohya_trainer.paths import Paths
@@ -50,8 +51,11 @@ def check_inputs(job: Job, paths: Paths) -> Inputs:
     """Find model and images; raises TrainingFailed with the code that says what is wrong."""
     model = paths.channel(job.model.channel) / job.model.file_name
     _check_model(model, job.family)
+    init = paths.channel(job.init.channel) / job.init.file_name if job.init else None
+    if init:
+        check_continued(init, job)
     folders = tuple(_count(dataset, paths) for dataset in job.datasets)
-    return Inputs(model, folders)
+    return Inputs(model, folders, init)
 
 
 def image_paths(folder: Path) -> Iterator[Path]:
