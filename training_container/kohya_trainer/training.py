@@ -61,11 +61,12 @@ class _Training:
         """All of it; raises TrainingFailed or OSError unless the last LoRA came out."""
         watch = self._watch
         watch.engine = command.engine(self._settings)
-        watch.tell("preparing")
         can_resume = command.can_resume(self._settings)
         earlier = take_up(self._paths, can_resume=can_resume)
+        watch.begin_after(earlier)
+        watch.tell("preparing")
         job = read_job(self._paths.job)
-        watch.begin(job.output_name, earlier)
+        watch.output_name = job.output_name
         inputs = replace(check_inputs(job, self._paths), state=earlier.state)
         launch = prepare(job, inputs, self._paths, self._settings)
         self._facts |= _facts(job, inputs, launch)

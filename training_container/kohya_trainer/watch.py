@@ -37,14 +37,14 @@ class Watch:
         self.shelf = LoraShelf(paths)
         self.engine: Engine | None = None
         self.position = Position()
+        self.output_name = ""
         self.stopped = False
         self._states = StateShelf(paths)
         self._earlier = Earlier()
-        self._output_name = ""
 
-    def begin(self, output_name: str, earlier: Earlier) -> None:
-        """Say what the LoRAs are called, and from where the engine will go on."""
-        self._output_name, self._earlier = output_name, earlier
+    def begin_after(self, earlier: Earlier) -> None:
+        """Say what earlier attempts left, from which the engine will go on."""
+        self._earlier = earlier
         self.curve = Curve(after_step=earlier.step, after_epoch=earlier.epoch)
         self.position = Position(step=earlier.step, epoch=earlier.epoch)
 
@@ -112,7 +112,7 @@ class Watch:
     def _collect(self, *, final: bool = False) -> None:
         for lora in self.shelf.collect(final=final):
             say(f"finished {lora.file}, {lora.size} bytes")
-        for state in self._states.finished(self._output_name):
+        for state in self._states.finished(self.output_name):
             # First what the state stands on: a run that goes on from it makes neither again.
             self.curve.add(self._events.new_scalars())
             write_segment(self.curve.take_rows(complete=state.step), self._paths)
