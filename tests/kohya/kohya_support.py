@@ -37,18 +37,17 @@ PARAMS = {
 }
 
 
-def make_base(base: Path, *, body: dict[str, Any] | None = None, **params: Any) -> Path:
-    """An /opt/ml with the real model and four images; body, when given, replaces its job."""
+def make_base(base: Path, *, init: dict[str, Any] | None = None, **params: Any) -> Path:
+    """An /opt/ml with the real model, four images, and a job of these options."""
     if not MODEL.exists():
         pytest.fail("run `make kohya kohya-model` first, or say where sd-scripts is: KOHYA_HOME")
     data = base / "input" / "data"
     subject = dataset(folder="2_tusiji 兔", repeats=2, subject="tusiji", caption_policy="subject")
-    body = body or job(output_name="style", datasets=[subject], config_params=PARAMS | params)
+    body = job(output_name="style", datasets=[subject], config_params=params, init=init)
     write_json(data / "config" / "job.json", body)
-    if not (data / "model").exists():
-        (data / "model").mkdir()
-        (data / "model" / "base.safetensors").symlink_to(MODEL)
-        _images(data / "dataset_00" / subject["folder"])
+    (data / "model").mkdir()
+    (data / "model" / "base.safetensors").symlink_to(MODEL)
+    _images(data / "dataset_00" / subject["folder"])
     return base
 
 

@@ -10,7 +10,7 @@ import pytest
 from safetensors import safe_open
 
 from tests.container.support import metrics_rows, read_json
-from tests.kohya.kohya_support import STEPS_PER_EPOCH, finish, kill_in_epoch, make_base
+from tests.kohya.kohya_support import PARAMS, STEPS_PER_EPOCH, finish, kill_in_epoch, make_base
 
 pytestmark = pytest.mark.kohya
 STEPS = 3 * STEPS_PER_EPOCH
@@ -19,17 +19,17 @@ STEPS = 3 * STEPS_PER_EPOCH
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """4 images, 2 repeats, 3 epochs, in one go."""
-    return finish(make_base(tmp_path_factory.mktemp("whole")))
+    return finish(make_base(tmp_path_factory.mktemp("whole"), **PARAMS))
 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory) -> Path:
     """The same, its machine taken away in epoch 2 and in epoch 3."""
     folder = tmp_path_factory.mktemp("interrupted")
-    base = make_base(folder / "first")
+    base = make_base(folder / "first", **PARAMS)
     for epoch, name in ((2, "second"), (3, "third")):
         kill_in_epoch(base, epoch)
-        earlier, base = base, make_base(folder / name)
+        earlier, base = base, make_base(folder / name, **PARAMS)
         shutil.copytree(earlier / "checkpoints", base / "checkpoints")
     return finish(base)
 
@@ -79,17 +79,44 @@ def test_the_kept_states_know_the_steps_of_all_runs(interrupted):
     ]
 
 
+def test_a_resumed_training_names_its_steps_and_ends_where_it_should(tmp_path, interrupted):
+    """12 steps are an epoch and a half; saved every 5 steps, from the training's start."""
+    params = {key: value for key, value in PARAMS.items() if key != "max_train_epochs"}
+    base = make_base(tmp_path / "next", **params, max_train_steps=12, save_every_n_steps=5)
+    shutil.copytree(interrupted / "checkpoints", base / "checkpoints")
+    shutil.rmtree(base / "checkpoints" / "state" / "style-000002-state")
+
+    finish(base)
+
+    assert [row["step"] for row in metrics_rows(base)] == list(range(1, 13))
+    loras = base / "checkpoints" / "lora"
+    assert metadata_of(loras / "style-step00000010.safetensors")["ss_steps"] == "10"
+    assert metadata_of(loras / "style.safetensors")["ss_steps"] == "12"
+    assert not (loras / "style-step00000005.safetensors").exists()
+    progress = read_json(base / "checkpoints" / "progress.json")
+    assert (progress["step"], progress["total_steps"]) == (12, 12)
+
+
 def test_a_training_continues_from_a_finished_lora(tmp_path, whole):
-    base = make_base(tmp_path / "next", max_train_epochs=1, learning_rate=1e-12)
-    init = base / "input" / "data" / "init"
-    init.mkdir()
-    lora = shutil.copy(whole / "checkpoints" / "lora" / "style.safetensors", init)
-    body = read_json(base / "input" / "data" / "config" / "job.json")
-    body["init"] = {"channel": "init", "kind": "lora", "file_name": "style.safetensors"}
-    finish(make_base(tmp_path / "next", body=body))
+    """With next to no learning rate it ends with the factors with which it began."""
+    init = {
+        "channel": "init",
+        "kind": "lora",
+        "model_id": "mdl_2",
+        "file_name": "style.safetensors",
+    }
+    params = PARAMS | {"max_train_epochs": 1, "learning_rate": 1e-12}
+    base = make_base(tmp_path / "next", init=init, **params)
+    folder = base / "input" / "data" / "init"
+    folder.mkdir()
+    lora = shutil.copy(whole / "checkpoints" / "lora" / "style.safetensors", folder)
+
+    finish(base)
 
     after = base / "checkpoints" / "lora" / "style.safetensors"
     with safe_open(lora, "numpy") as old, safe_open(after, "numpy") as new:
+        ups = [name for name in old.keys() if name.endswith("lora_up.weight")]  # noqa: SIM118
+        assert any(old.get_tensor(name).any() for name in ups)
         for name in old.keys():  # noqa: SIM118
             assert new.get_tensor(name) == pytest.approx(old.get_tensor(name), abs=1e-6)
 
