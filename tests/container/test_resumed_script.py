@@ -9,11 +9,22 @@ import pytest
 from kohya_trainer.resumed_script import COUNTING
 from tests.container.test_training_program import ROOT
 
-TRAIN = f"""import argparse, sys
+TRAIN = f"""import argparse, random, sys
+class Datasets:
+    def set_current_epoch(self, epoch):
+        random.seed(self.seed)
+        print("epoch", epoch)
+    def set_current_step(self, step):
+        print("step", step)
 class NetworkTrainer:
     def train(self, args):
-        name = type(self).__name__{COUNTING}        print(name, global_step, __file__, sys.argv)
-        raise RuntimeError("line 7")
+        random.seed(1)
+        train_dataset_group, epoch_to_start = Datasets(), 2
+        train_dataset_group.seed = 2{COUNTING}        random_number = random.random()
+        random.seed(1)
+        assert random_number == random.random()
+        print(type(self).__name__, global_step, __file__, sys.argv)
+        raise RuntimeError("line 18")
 if __name__ == "__main__":
     NetworkTrainer().train(argparse.Namespace(initial_step=16))
 """
@@ -44,6 +55,7 @@ def test_both_scripts_count_on_and_see_their_own_command_line(tmp_path, script, 
     )
 
     where = tmp_path / "train_network.py"
-    assert done.stdout == f"{trainer} 16 {where} {[program, '--config_file', 'c']}\n"
-    assert f'File "{where}", line 7' in done.stderr
-    assert done.stderr.endswith("RuntimeError: line 7\n")
+    told = "epoch 2\nstep 16\n"
+    assert done.stdout == told + f"{trainer} 16 {where} {[program, '--config_file', 'c']}\n"
+    assert f'File "{where}", line 18' in done.stderr
+    assert done.stderr.endswith("RuntimeError: line 18\n")

@@ -9,16 +9,22 @@ variable, and here its first value is changed while the module is loaded. The fi
 training does not come this way. Where the line is not found just once, the training starts afresh
 instead (training.py).
 
+The same line brings the images into the order that they have at the epoch's start. sd-scripts
+shuffles when the epoch's first batch has been read already (library/train_util.py:6663), so the
+first image of a resumed epoch would be one of the unshuffled order, and one image come twice.
+
 This runs in the interpreter of sd-scripts, in its folder.
 """
 
+import random
 import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 COUNTING = "\n        global_step = 0\n"
-COUNTING_ON = "\n        global_step = args.initial_step or 0\n"
+COUNTING_ON = "\n        global_step = begin_at(args, train_dataset_group, epoch_to_start)\n"
 MODULE = "train_network"
 
 
@@ -31,11 +37,22 @@ def can_count_on(home: Path) -> bool:
     return source.count(COUNTING) == 1
 
 
+def begin_at(args: Any, datasets: Any, epoch: int) -> int:
+    """Bring sd-scripts' datasets to the end of that epoch; return how many steps were done."""
+    kept = random.getstate()  # the state's; a shuffle seeds the generator anew
+    datasets.set_current_epoch(epoch)
+    datasets.set_current_step(args.initial_step)
+    random.setstate(kept)
+    steps: int = args.initial_step
+    return steps
+
+
 def load(path: Path, name: str) -> None:
     """Run train_network.py as the module of that name."""
     source = path.read_text(encoding="utf-8").replace(COUNTING, COUNTING_ON)
     module = ModuleType(name)
     module.__file__ = str(path)
+    module.__dict__["begin_at"] = begin_at
     sys.modules[name] = module
     exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - sd-scripts' own source
 
