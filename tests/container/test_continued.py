@@ -74,6 +74,18 @@ def test_a_lora_that_does_not_fit_is_refused_before_the_engine_starts(tmp_path, 
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("network_train_unet_only", "lora_te_text_model_encoder_layers_0_mlp_fc1"),
+        ("network_train_text_encoder_only", LAYER),
+    ],
+)
+def test_a_part_of_the_lora_that_would_not_be_trained_would_be_lost(tmp_path, option, name):
+    with pytest.raises(TrainingFailed, match=f"{option} leaves out"):
+        check_continued(saved(tmp_path, name=name), parse_job(continuing(**{option: True})))
+
+
 def test_layers_with_ranks_of_their_own_are_left_to_the_trainer(tmp_path):
     body = continuing(network_args=["block_dims=4,8"])
 

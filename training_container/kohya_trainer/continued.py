@@ -33,9 +33,24 @@ def check_continued(path: Path, job: Job) -> None:
             "family that fm_type asks for.",
             "Continue from a LoRA of the base model's family that sd-scripts made.",
         )
+    _must_be_trained_whole(path, header, job)
     if "network_args" not in job.config_params:
         _must_agree(path, "network_dim", _ranks(header), job.config_params.get("network_dim"))
         _must_agree(path, "network_alpha", _alphas(path, header), _alpha(job))
+
+
+def _must_be_trained_whole(path: Path, header: Header, job: Job) -> None:
+    """What is not trained is not loaded either, and would be lacking in the LoRA to come."""
+    for option, part, lost in (
+        ("network_train_unet_only", "text encoder", "lora_te"),
+        ("network_train_text_encoder_only", "U-Net", "lora_unet_"),
+    ):
+        if job.config_params.get(option) and any(name.startswith(lost) for name in header.tensors):
+            raise TrainingFailed(
+                "bad_option",
+                f"The LoRA {path.name} has layers of the {part}, which {option} leaves out.",
+                f"Set {option} to false.",
+            )
 
 
 def _header(path: Path) -> Header:
