@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOTO, JOBS = "moto", "sagemaker"
 INHERITED = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")  # by functions, and no more
 KOHYA_VARIABLES = ("KOHYA_HOME", "KOHYA_PYTHON", "KOHYA_TOKENIZERS", "KOHYA_CPU")
+ENGINE_VARIABLES = (*KOHYA_VARIABLES, "LORASTACK_REHEARSAL_STEP_SECONDS")
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _endpoint_config(plan: Plan) -> dict[str, Any]:
         "account": ACCOUNT,
         "image_environment": {
             "LORASTACK_REPORT_SECONDS": "1",
-            **{name: os.environ[name] for name in KOHYA_VARIABLES if os.environ.get(name)},
+            **{name: os.environ[name] for name in ENGINE_VARIABLES if os.environ.get(name)},
         },
         "sync_seconds": 1,
         "pythonpath": [str(plan.options.code / "training_container")],

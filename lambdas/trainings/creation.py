@@ -25,13 +25,15 @@ class References:
 
     model: str | None
     datasets: tuple[str | None, ...]
+    continue_from: str | None = None
 
 
 def resolve(workspace: str, request: NewTraining) -> References:
     """Find the ids behind a request's names: one call, none when it has ids only."""
     locks: dict[str, Key] = {}
-    if not looks_like_id(request.model):
-        locks[request.model] = models.name_key(workspace, request.model)
+    for model in filter(None, (request.model, request.continue_from)):
+        if not looks_like_id(model):
+            locks[model] = models.name_key(workspace, model)
     wanted = [choice.dataset for choice in request.datasets]
     dataset_locks = {
         name: datasets.name_key(workspace, name) for name in wanted if not looks_like_id(name)
@@ -39,8 +41,13 @@ def resolve(workspace: str, request: NewTraining) -> References:
     keys = [*locks.values(), *dataset_locks.values()]
     found = table.batch_get(keys) if keys else {}
     ids = {key: str(item["id"]) for key, item in found.items()}
+
+    def model_id(reference: str | None) -> str | None:
+        return ids.get(locks[reference]) if reference in locks else reference
+
     return References(
-        model=ids.get(locks[request.model]) if request.model in locks else request.model,
+        model=model_id(request.model),
+        continue_from=model_id(request.continue_from),
         datasets=tuple(
             ids.get(dataset_locks[name]) if name in dataset_locks else name for name in wanted
         ),
@@ -56,12 +63,16 @@ def load(
     """
     model_key = models.key_of(workspace, references.model) if references.model else None
     dataset_keys = [datasets.key_of(workspace, one) if one else None for one in references.datasets]
+    lora = references.continue_from
+    lora_key = models.key_of(workspace, lora) if lora else None
     record_key = attempt.record_key if attempt else None
-    keys = [key for key in (model_key, record_key, *dataset_keys) if key]
+    keys = [key for key in (model_key, lora_key, record_key, *dataset_keys) if key]
     items = table.batch_get(keys) if keys else {}
     model = items.get(model_key) if model_key else None
+    continued = items.get(lora_key) if lora_key else None
     found = Found(
         model=None if model is None else models.from_item(model),
+        continue_from=None if continued is None else models.from_item(continued),
         datasets=tuple(
             datasets.from_item(items[key]) if key in items else None for key in dataset_keys
         ),
@@ -118,8 +129,9 @@ def _put(workspace: str, training: Training) -> Put:
 
 
 def _checks(workspace: str, training: Training) -> list[Check]:
+    lora = [training.continue_from.id] if training.continue_from else []
     keys = [
-        models.key_of(workspace, training.model.id),
+        *(models.key_of(workspace, model) for model in (training.model.id, *lora)),
         *(datasets.key_of(workspace, dataset.id) for dataset in training.datasets),
     ]
     return [Check(key, "#status = :ready", {"ready": "ready"}) for key in keys]

@@ -36,10 +36,12 @@ def resolve(
     *,
     preset: Preset = DEFAULT_PRESET,
     corrects: bool = False,
+    taken_over: Mapping[str, Any] | None = None,
 ) -> Resolved:
     """Check what a user gave and complete it with a preset; all faults at once.
 
-    Strict unless it `corrects` what can only mean one thing.
+    Strict unless it `corrects` what can only mean one thing. `taken_over` stands in for the preset:
+    what a LoRA that is trained further has.
     """
     if len(given if isinstance(given, str) else shown(given)) > _MOST_CHARACTERS:
         return Resolved({}, (Fault(_POINTER, f"has over {_MOST_CHARACTERS} characters"),))
@@ -50,7 +52,8 @@ def resolve(
     faults = [_fault(name, "is given twice, under two names") for name in change.twice]
     checked, unread, reread = _checked(change, fm_type)
     faults += [*said.faults, *unread]
-    completed = presets.completed(checked, preset, fm_type, instance)
+    chosen = {**(taken_over or {}), **checked}
+    completed = presets.completed(chosen, preset, fm_type, instance)
     found = _found(change, completed, fm_type, instance, {fault.pointer for fault in faults})
     return Resolved(
         completed,

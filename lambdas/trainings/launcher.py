@@ -194,7 +194,10 @@ def _channels(workspace: str, training: Training) -> list[dict[str, Any]]:
     places = {
         "config": f"{workspace}/trainings/{training.id}/input/",
         "model": f"{workspace}/models/{training.model.id}/",
-    } | {
+    }
+    if training.continue_from:
+        places["init"] = f"{workspace}/models/{training.continue_from.id}/"
+    places |= {
         f"dataset_{index:02d}": f"{workspace}/datasets/{dataset.id}/"
         for index, dataset in enumerate(training.datasets)
     }

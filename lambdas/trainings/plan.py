@@ -18,6 +18,7 @@ from lambdas.trainings.arithmetic import (
     schedule,
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
+from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
 from lambdas.trainings.schema import (
@@ -48,6 +49,7 @@ class Found:
 
     model: Model | None
     datasets: tuple[Dataset | None, ...]
+    continue_from: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Plan:
     fm_type: FmType | None = None
     model: ModelUsed | None = None
     datasets: tuple[DatasetUsed, ...] = ()
+    continue_from: ModelUsed | None = None
     steps: Steps | None = None
 
 
@@ -78,11 +81,19 @@ def make_plan(
     instance = _instance(request.instance_type or settings.default_instance_type, faults)
     fm_type = _family(request, found.model, faults)
     datasets = _datasets(request, found.datasets, faults)
+    continues(request.continue_from, found.continue_from, fm_type, faults)
+    taken_over = shape_of(found.continue_from)
     preset = request.preset or DEFAULT_PRESET
     resolved = kohya.resolve(
-        request.config_params, fm_type or "sd_1_5", instance, preset=preset, corrects=corrects
+        request.config_params,
+        fm_type or "sd_1_5",
+        instance,
+        preset=preset,
+        corrects=corrects,
+        taken_over=taken_over,
     )
     faults.extend(resolved.faults)
+    faults.extend(other_shape(resolved.params, taken_over))
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
     warnings = resolved.warnings
@@ -99,6 +110,7 @@ def make_plan(
         fm_type=fm_type,
         model=_model_used(found.model),
         datasets=datasets,
+        continue_from=_model_used(found.continue_from),
         steps=steps,
     )
 

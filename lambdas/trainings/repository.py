@@ -103,6 +103,8 @@ def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[
         lines = (bucket.read(found.key) or b"").splitlines()
         rows = map(MetricsRow.model_validate_json, lines)
         yield [row for row in rows if row.step > since_step]
+        # After an interruption segments may overlap until the job has tidied them in S3.
+        since_step = int(last)
 
 
 def read_progress(workspace: str, training_id: str) -> Progress | None:
@@ -170,7 +172,8 @@ def put_event(
 
 def uses_of(training: Training) -> list[Put]:
     """Return the writes that say who uses a model or a dataset."""
-    used = [training.model.id, *(dataset.id for dataset in training.datasets)]
+    lora = [training.continue_from.id] if training.continue_from else []
+    used = [training.model.id, *lora, *(dataset.id for dataset in training.datasets)]
     return [Put({"pk": f"{one}#use", "sk": training.id}, condition=None) for one in used]
 
 

@@ -65,6 +65,11 @@ class NewTraining(_Request):
     )
     model: Reference = Field(description="The base model: a checkpoint's id or name.")
     datasets: list[DatasetChoice] = Field(min_length=1, max_length=MOST_DATASETS)
+    continue_from: Reference | None = Field(
+        default=None,
+        description="A finished LoRA's id or name, to be trained further. Of the base model's "
+        "family; its rank and alpha are taken over.",
+    )
     instance_type: str | None = Field(
         default=None,
         description="SageMaker's name of the machine; absent: the deployment's default.",
@@ -202,7 +207,7 @@ class Validation(_Frozen):
 
 
 class ModelUsed(_Frozen):
-    """The base model of a training."""
+    """A model that a training takes: its base model, or the LoRA that it continues."""
 
     id: str
     name: str
@@ -259,6 +264,9 @@ class Training(_Frozen):
     fm_type: FmType
     model: ModelUsed
     datasets: list[DatasetUsed]
+    continue_from: ModelUsed | None = Field(
+        default=None, description="The LoRA that it was to train further."
+    )
     instance_type: str
     preset: Preset | None = Field(default=None, description="null: made before presets.")
     spot: bool
@@ -332,6 +340,15 @@ class JobModel(_Frozen):
     file_name: str
 
 
+class JobInit(_Frozen):
+    """Where the job finds what it goes on with, and what that is."""
+
+    channel: Literal["init"] = "init"
+    kind: Literal["lora"] = "lora"
+    model_id: str
+    file_name: str
+
+
 class JobDataset(_Frozen):
     """Where the job finds a dataset and how it trains on it."""
 
@@ -355,3 +372,4 @@ class Job(_Frozen):
     model: JobModel
     datasets: list[JobDataset] = Field(min_length=1, max_length=MOST_DATASETS)
     config_params: dict[str, Any]
+    init: JobInit | None = None

@@ -16,8 +16,10 @@ from lambdas.trainings.schema import (
     Checkpoints,
     Job,
     JobDataset,
+    JobInit,
     JobModel,
     Metrics,
+    ModelUsed,
     NewTraining,
     Status,
     Training,
@@ -157,6 +159,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         fm_type=plan.fm_type,
         model=plan.model,
         datasets=list(plan.datasets),
+        continue_from=plan.continue_from,
         instance_type=plan.instance.name,
         preset=plan.preset,
         spot=request.spot,
@@ -190,7 +193,12 @@ def _job(workspace: str, training: Training) -> Job:
             for index, dataset in enumerate(training.datasets)
         ],
         config_params=training.config_params,
+        init=_init(training.continue_from),
     )
+
+
+def _init(lora: ModelUsed | None) -> JobInit | None:
+    return JobInit(model_id=lora.id, file_name=lora.file_name) if lora else None
 
 
 def _launched(workspace: str, training: Training) -> Training:

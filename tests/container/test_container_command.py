@@ -11,6 +11,7 @@ from kohya_trainer.inputs import check_inputs
 from kohya_trainer.job import parse_job
 from kohya_trainer.paths import Paths
 from kohya_trainer.settings import Settings
+from kohya_trainer.states import State
 from tests.container.support import dataset, job, make_base
 
 CONFIG = {"max_train_epochs": 3, "mixed_precision": "bf16", "optimizer_type": "AdamW8bit"}
@@ -201,3 +202,35 @@ def test_settings_come_from_the_environment():
     assert settings == expected
     assert Settings.from_environment({}) == replace(Settings(), base=Path("/opt/ml"))
     assert Settings.from_environment({"LORASTACK_REPORT_SECONDS": "soon"}).report_seconds == 5.0
+
+
+def test_a_training_begins_from_a_state_else_from_a_lora_else_afresh(tmp_path, home):
+    begun = []
+    for name, start in {
+        "afresh": {},
+        "lora": {"init": Path("/i/old.safetensors")},
+        "state": {"init": Path("/i/old.safetensors"), "state": State(Path("/s"), 60, 2, "x")},
+    }.items():
+        paths = Paths(make_base(tmp_path / name))
+        paths.make_folders()
+        parsed = parse_job(job())
+        inputs = replace(check_inputs(parsed, paths), **start)
+        launch = command.prepare(parsed, inputs, paths, Settings(kohya_home=home, gpus=1))
+        written = config_of(tmp_path / name)
+        options = ("network_weights", "resume", "initial_step", "skip_until_initial_step")
+        begun.append({key: written[key] for key in options if key in written})
+        assert written["save_state"] is True
+        counted = "--module" in launch.argv and "kohya_trainer.resumed_script" in launch.argv
+        assert counted is (name == "state")
+
+    assert begun == [
+        {},
+        {"network_weights": "/i/old.safetensors"},
+        {"resume": "/s", "initial_step": 60},
+    ]
+
+
+@pytest.mark.parametrize("key", ["resume", "initial_epoch", "network_weights", "save_state"])
+def test_where_to_begin_is_not_for_the_user_to_say(tmp_path, key):
+    with pytest.raises(TrainingFailed, match=key):
+        launched(tmp_path, job(config_params={key: 1}))

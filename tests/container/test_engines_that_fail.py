@@ -233,7 +233,7 @@ def test_an_earlier_attempt_is_cleared_but_its_loras_stay_until_replaced(tmp_pat
 
     assert status == 0
     assert [row["step"] for row in metrics_rows(tmp_path)] == [1]
-    assert "an earlier attempt left 2 LoRAs and 1 metrics segments" in capfd.readouterr().err
+    assert "an earlier attempt left 2 LoRAs and no whole state" in capfd.readouterr().err
     listed = [one["file"] for one in read_json(paths.progress)["loras"]]
     assert listed == [
         "lora/tusiji-style-000002.safetensors",

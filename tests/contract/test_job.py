@@ -66,6 +66,19 @@ def test_what_the_api_writes_the_container_reads() -> None:
     assert dict(job.config_params) == JOB["config_params"]
 
 
+def test_a_job_may_go_on_with_a_finished_lora() -> None:
+    init = {"channel": "init", "kind": "lora", "model_id": "mdl_2", "file_name": "old.safetensors"}
+    written = json.loads(Job.model_validate(JOB | {"init": init}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+    job = parse_job(written)
+
+    assert job.init
+    assert (job.init.channel, job.init.kind) == ("init", "lora")
+    assert job.init.file_name == "old.safetensors"
+    assert parse_job(JOB).init is None
+
+
 @pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
 def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> None:
     lacking = {name: value for name, value in JOB.items() if name != field}

@@ -42,11 +42,12 @@ def ready_dataset(
     return dataset_id
 
 
-def complete_model(content: bytes, name: str = "base", client: Client = MODELS) -> Answer:
+def complete_model(
+    content: bytes, name: str = "base", client: Client = MODELS, kind: str = "checkpoint"
+) -> Answer:
     """Make a model, upload its bytes as one part and complete it."""
-    made = client.post(
-        "/models", {"name": name, "file_name": "base.safetensors", "size": len(content)}
-    )
+    wanted = {"name": name, "type": kind, "file_name": "base.safetensors", "size": len(content)}
+    made = client.post("/models", wanted)
     model, upload = repository.get_upload(client.workspace, made.body["model"]["id"])
     assert upload
     part = aws.s3().upload_part(

@@ -15,6 +15,7 @@ from kohya_trainer.failure import TrainingFailed
 from kohya_trainer.inputs import ImageFolder, Inputs
 from kohya_trainer.job import Job
 from kohya_trainer.paths import Paths
+from kohya_trainer.resumed_script import can_count_on
 from kohya_trainer.settings import Settings
 from kohya_trainer.toml_writer import Value, table, tables
 
@@ -33,6 +34,10 @@ WITHOUT_GPU: dict[tuple[str, Value], Value] = {
     ("full_fp16", True): False,
 }
 """What cannot run without a GPU, and what runs in its place on a machine without one."""
+
+_START = frozenset(
+    {"resume", "initial_step", "initial_epoch", "skip_until_initial_step", "network_weights"}
+)
 
 _WORKERS = frozenset({"max_data_loader_n_workers", "persistent_data_loader_workers"})
 """Set by the user or by us, not one by each: torch refuses persistent workers where there are none.
@@ -54,6 +59,12 @@ class Launch:
 def engine(settings: Settings) -> Engine:
     """kohya where there is a checkout of sd-scripts, else the rehearsal."""
     return "kohya" if settings.kohya_home else "rehearsal"
+
+
+def can_resume(settings: Settings) -> bool:
+    """Whether the engine can go on from a state and count its steps right."""
+    home = settings.kohya_home
+    return home is None or can_count_on(home)
 
 
 def prepare(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> Launch:
@@ -79,7 +90,7 @@ def prepare(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> Launc
 def options(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> dict[str, Value]:
     """The user's options over our defaults, and under them what belongs to the service."""
     owned = _owned(job, inputs, paths, settings)
-    taken = sorted(owned.keys() & job.config_params.keys())
+    taken = sorted((owned.keys() | _START) & job.config_params.keys())
     if taken:
         raise TrainingFailed(
             "bad_option",
@@ -111,10 +122,25 @@ def _owned(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> dict[s
         "log_with": "tensorboard",
         "caption_extension": ".txt",
         "console_log_simple": True,  # rich would fold our log at 80 columns
+        "save_state": True,  # with each LoRA of an epoch; states.py keeps what is of use
+        **_start(inputs),
     }
     if settings.kohya_tokenizers:
         owned["tokenizer_cache_dir"] = str(settings.kohya_tokenizers)
     return owned
+
+
+def _start(inputs: Inputs) -> dict[str, Value]:
+    """From where: a state of this training, else the LoRA to be continued, else nothing.
+
+    The step is said because sd-scripts reckons ``initial_epoch`` wrong on several GPUs: the loader
+    that it counts is one process's share already (train_network.py:1243). Without
+    ``skip_until_initial_step`` it begins the epoch after the state's, on the same order of images:
+    all shuffles before are repeated, and the state holds the random generators.
+    """
+    if inputs.state:
+        return {"resume": str(inputs.state.folder), "initial_step": inputs.state.step}
+    return {"network_weights": str(inputs.init)} if inputs.init else {}
 
 
 def dataset_config(inputs: Inputs) -> str:
@@ -152,7 +178,8 @@ def kohya_command(
         )
     launcher = (settings.kohya_python, "-m", "accelerate.commands.launch", *_hardware(gpus))
     precision = ("--mixed_precision", str(config.get("mixed_precision", "no")))
-    return (*launcher, *precision, str(script), "--config_file", str(config_file)), home
+    module = ("--module", "kohya_trainer.resumed_script") if "resume" in config else ()
+    return (*launcher, *precision, *module, str(script), "--config_file", str(config_file)), home
 
 
 def _hardware(gpus: int) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kohya_trainer.continued import check_continued
 from kohya_trainer.failure import TrainingFailed
 from kohya_trainer.job import Dataset, Family, Job
 from kohya_trainer.paths import Paths
 from kohya_trainer.safetensors_file import Header, NotSafetensors, family, read_header
+from kohya_trainer.states import State
 
 _LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 IMAGE_ENDINGS = _LOWER + tuple(ending.upper() for ending in _LOWER)
@@ -29,10 +31,15 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The base model's file and the folders of images."""
+    """The base model's file, the folders of images, and what the training goes on from.
+
+    init is a finished LoRA that the user wants continued, state a saved state of this training.
+    """
 
     model: Path
     folders: tuple[ImageFolder, ...]
+    init: Path | None = None
+    state: State | None = None
 
     @property
     def images_per_epoch(self) -> int:
@@ -44,8 +51,11 @@ def check_inputs(job: Job, paths: Paths) -> Inputs:
     """Find model and images; raises TrainingFailed with the code that says what is wrong."""
     model = paths.channel(job.model.channel) / job.model.file_name
     _check_model(model, job.family)
+    init = paths.channel(job.init.channel) / job.init.file_name if job.init else None
+    if init:
+        check_continued(init, job)
     folders = tuple(_count(dataset, paths) for dataset in job.datasets)
-    return Inputs(model, folders)
+    return Inputs(model, folders, init)
 
 
 def image_paths(folder: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from kohya_trainer.toml_writer import Value
 
 Family = Literal["sd_1_5", "sd_xl"]
 CaptionPolicy = Literal["required", "subject", "empty"]
+InitKind = Literal["lora"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -26,6 +27,15 @@ class Model:
 
     channel: str
     model_id: str
+    file_name: str
+
+
+@dataclass(frozen=True)
+class Init:
+    """What the training goes on with: a finished LoRA in its channel."""
+
+    channel: str
+    kind: InitKind
     file_name: str
 
 
@@ -53,6 +63,7 @@ class Job:
     model: Model
     datasets: tuple[Dataset, ...]
     config_params: Mapping[str, Value]
+    init: Init | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -81,11 +92,20 @@ def parse_job(data: Any) -> Job:
         model=_model(_Object(job.value("model", dict), "job.model")),
         datasets=tuple(_dataset(_Object(d, f"job.datasets[{i}]")) for i, d in enumerate(datasets)),
         config_params=job.value("config_params", dict),
+        init=_init(job.data.get("init")),
     )
 
 
 def _model(model: "_Object") -> Model:
     return Model(model.file_name("channel"), model.text("model_id"), model.file_name("file_name"))
+
+
+def _init(data: Any) -> Init | None:
+    if data is None:
+        return None
+    init = _Object(data, "job.init")
+    kind = init.choice("kind", get_args(InitKind))
+    return Init(init.file_name("channel"), kind, init.file_name("file_name"))
 
 
 def _dataset(dataset: "_Object") -> Dataset:

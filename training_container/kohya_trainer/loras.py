@@ -57,7 +57,7 @@ class LoraShelf:
         newest = files[-1][1] if files else 0.0
         new: list[Lora] = []
         for path, modified in files:
-            if (final or modified < newest or _settled(modified)) and is_whole(path):
+            if (final or modified < newest or _is_done(path, modified)) and is_whole(path):
                 with contextlib.suppress(FileNotFoundError):  # sd-scripts may just delete it
                     new.append(self._take(path))
         return new
@@ -89,8 +89,10 @@ def describe(path: Path) -> Lora:
     )
 
 
-def _settled(modified: float) -> bool:
-    return time.time() - modified > SETTLED_SECONDS
+def _is_done(path: Path, modified: float) -> bool:
+    """Nobody touches it any more: its state is written after it (train_network.py:1697)."""
+    state = path.with_name(f"{path.stem}-state")
+    return state.exists() or time.time() - modified > SETTLED_SECONDS
 
 
 def _whole(text: str | None) -> int | None:

@@ -58,10 +58,10 @@ class Curve:
     number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, after_step: int = 0, after_epoch: int = 0) -> None:
         self._drafts: dict[int, _Draft] = {}
-        self._epoch = 1
-        self._next = 1
+        self._epoch = after_epoch + 1
+        self._next = after_step + 1
         self._last_time: float | None = None
         self.loss: float | None = None
         self.average_loss: float | None = None
@@ -75,10 +75,13 @@ class Curve:
             elif scalar.step >= 1 and scalar.tag.startswith(("loss/", "lr/")):
                 self._add_to_step(scalar)
 
-    def take_rows(self, *, through: int | None = None) -> list[Row]:
-        """Rows of the steps that are complete: those before the newest, or through a last step."""
+    def take_rows(self, *, through: int | None = None, complete: int = 0) -> list[Row]:
+        """Rows of the steps that are complete: those before the newest, or through a last step.
+
+        complete is a step that is known to be, though it may be the newest.
+        """
         newest = max(self._drafts, default=self._next - 1)
-        last = newest - 1 if through is None else max(newest, through)
+        last = max(newest - 1, complete) if through is None else max(newest, through)
         rows = [self._row(step) for step in range(self._next, last + 1)]
         self._next += len(rows)
         return rows
@@ -114,8 +117,14 @@ class Curve:
 def write_segment(rows: list[Row], paths: Paths) -> None:
     """Write the rows as one new file, never touched again; no rows, no file."""
     if rows:
-        name = f"{rows[0].step:08d}-{rows[-1].step:08d}.jsonl"
-        paths.write(paths.metrics / name, "".join(row.as_json() + "\n" for row in rows))
+        lines = [row.as_json() for row in rows]
+        write_lines(lines, rows[0].step, rows[-1].step, paths)
+
+
+def write_lines(lines: Iterable[str], first: int, last: int, paths: Paths) -> None:
+    """Write rows that are JSON already, of the steps from first to last."""
+    name = f"{first:08d}-{last:08d}.jsonl"
+    paths.write(paths.metrics / name, "".join(f"{line}\n" for line in lines))
 
 
 def _named(rates: dict[str, float]) -> dict[str, float]:

@@ -40,6 +40,10 @@ class Paths:
         return self.checkpoints / "lora"
 
     @property
+    def states(self) -> Path:
+        return self.checkpoints / "state"
+
+    @property
     def metrics(self) -> Path:
         return self.checkpoints / "metrics"
 
@@ -67,7 +71,8 @@ class Paths:
         """An empty staging folder, and all that is written to."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.failure.unlink(missing_ok=True)
-        for folder in (self.engine_output, self.loras, self.metrics, self.tensorboard):
+        written = (self.loras, self.states, self.metrics, self.tensorboard)
+        for folder in (self.engine_output, *written):
             folder.mkdir(parents=True, exist_ok=True)
         self.report.parent.mkdir(parents=True, exist_ok=True)
         self.failure.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +85,7 @@ class Paths:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a finished file into place.
+    """Rename a finished file, or a folder of them, into place.
 
     Where the two folders are different mounts (SageMaker may mount the checkpoint folder on its
     own) a copy is made beside the target under a name that no reader takes, and renamed.
@@ -91,6 +96,9 @@ def move(source: Path, target: Path) -> None:
         if exc.errno != errno.EXDEV:
             raise
         draft = target.with_name(f".{target.name}.part")
-        shutil.copyfile(source, draft)
+        if source.is_dir():
+            shutil.copytree(source, draft, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, draft)
         os.replace(draft, target)  # noqa: PTH105 - the twin of the rename above
-        source.unlink()
+        shutil.rmtree(source) if source.is_dir() else source.unlink()

@@ -1,26 +1,84 @@
 """What an earlier attempt of the same training left in the checkpoint folder.
 
-SageMaker brings the folder back when a spot instance was taken away. For now a training starts
-afresh then: the LoRAs that were finished stay (they are whole, and are replaced when this run
-reaches their epoch), the metrics go, since the steps are counted from 1 again.
+SageMaker brings the folder back when a spot instance was taken away. The training goes on from the
+newest whole state: LoRAs stay, the loss curve is cut to the state's step. Without a whole state it
+starts afresh: LoRAs stay until this run replaces them, the loss curve goes.
 """
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from kohya_trainer.log import say
 from kohya_trainer.loras import Lora, describe
+from kohya_trainer.metrics import Row, write_lines, write_segment
 from kohya_trainer.paths import Paths
 from kohya_trainer.safetensors_file import is_whole
+from kohya_trainer.states import State, StateShelf
 
 
-def clear_earlier_attempt(paths: Paths) -> tuple[Lora, ...]:
-    """Remove metrics and broken files, say so in the log, and return the LoRAs that stay."""
-    segments = list(paths.metrics.glob("*.jsonl"))
+@dataclass(frozen=True)
+class Earlier:
+    """The LoRAs of earlier attempts, and the state to go on from."""
+
+    loras: tuple[Lora, ...] = ()
+    state: State | None = None
+
+    @property
+    def step(self) -> int:
+        return self.state.step if self.state else 0
+
+    @property
+    def epoch(self) -> int:
+        return self.state.epoch if self.state else 0
+
+
+def take_up(paths: Paths, *, can_resume: bool) -> Earlier:
+    """Tidy the checkpoint folder for this run, say so in the log, and return what stays."""
+    shelf = StateShelf(paths)
+    if not can_resume:
+        shelf.clear()
+    state = shelf.newest_whole()
     files = sorted(paths.loras.glob("*.safetensors"))
     whole = [path for path in files if is_whole(path)]
-    for path in {*segments, *files}.difference(whole):
+    for path in set(files).difference(whole):
         path.unlink()
-    if segments or files:
-        say(
-            f"an earlier attempt left {len(whole)} LoRAs and {len(segments)} metrics segments: "
-            "starting afresh from step 1, its LoRAs stay until they are replaced"
-        )
-    return tuple(describe(path) for path in whole)
+    segments = list(paths.metrics.glob("*.jsonl"))
+    _cut_metrics(paths, state.step if state else 0)
+    if state:
+        say(f"an earlier attempt left a state: going on after epoch {state.epoch}")
+    elif segments or files:
+        say(f"an earlier attempt left {len(whole)} LoRAs and no whole state: starting afresh")
+    return Earlier(tuple(describe(path) for path in whole), state)
+
+
+def _cut_metrics(paths: Paths, last: int) -> None:
+    """Leave each step from 1 to last in the curve once.
+
+    Segments may overlap: one that an earlier attempt cut or removed is restored when S3 was not
+    told in time. What S3 never got becomes a row that knows nothing.
+    """
+    following, pieces = 1, []
+    for path in sorted(paths.metrics.glob("*.jsonl")):
+        lines = dict(_lines(path))
+        wanted = {step: lines[step] for step in sorted(lines) if following <= step <= last}
+        following = max(wanted, default=following - 1) + 1
+        pieces.append(wanted)
+        if wanted.keys() != lines.keys():
+            path.unlink()
+    following = 1
+    for piece in filter(None, pieces):
+        _fill(paths, following, min(piece))
+        following = max(piece) + 1
+        write_lines(piece.values(), min(piece), max(piece), paths)
+    _fill(paths, following, last + 1)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        yield int(json.loads(line)["step"]), line
+
+
+def _fill(paths: Paths, first: int, end: int) -> None:
+    write_segment([Row(step, None, None, None, {}, None) for step in range(first, end)], paths)

@@ -3,6 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kohya_trainer import VERSION, command
@@ -13,7 +14,7 @@ from kohya_trainer.job import Job, read_job
 from kohya_trainer.log import say
 from kohya_trainer.paths import Paths
 from kohya_trainer.report import write_report
-from kohya_trainer.resume import clear_earlier_attempt
+from kohya_trainer.resume import take_up
 from kohya_trainer.settings import Settings
 from kohya_trainer.verdict import judge, stopped
 from kohya_trainer.versions import versions
@@ -60,12 +61,16 @@ class _Training:
         """All of it; raises TrainingFailed or OSError unless the last LoRA came out."""
         watch = self._watch
         watch.engine = command.engine(self._settings)
+        can_resume = command.can_resume(self._settings)
+        earlier = take_up(self._paths, can_resume=can_resume)
+        watch.begin_after(earlier)
         watch.tell("preparing")
-        watch.earlier = clear_earlier_attempt(self._paths)
         job = read_job(self._paths.job)
-        inputs = check_inputs(job, self._paths)
+        watch.output_name = job.output_name
+        inputs = replace(check_inputs(job, self._paths), state=earlier.state)
         launch = prepare(job, inputs, self._paths, self._settings)
         self._facts |= _facts(job, inputs, launch)
+        self._facts["resumed_after"] = {"step": earlier.step, "epoch": earlier.epoch}
         _announce(job, inputs, launch)
         if stop_requested():
             raise stopped([])

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from kohya_trainer.child import Child
 from kohya_trainer.command import Engine
@@ -12,7 +13,9 @@ from kohya_trainer.metrics import Curve, write_segment
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Phase, Progress, ProgressFile
+from kohya_trainer.resume import Earlier
 from kohya_trainer.settings import Settings
+from kohya_trainer.states import StateShelf
 from kohya_trainer.tfevents import EventFolder
 
 TICK = 0.2
@@ -33,9 +36,17 @@ class Watch:
         self.curve = Curve()
         self.shelf = LoraShelf(paths)
         self.engine: Engine | None = None
-        self.earlier: tuple[Lora, ...] = ()
         self.position = Position()
+        self.output_name = ""
         self.stopped = False
+        self._states = StateShelf(paths)
+        self._earlier = Earlier()
+
+    def begin_after(self, earlier: Earlier) -> None:
+        """Say what earlier attempts left, from which the engine will go on."""
+        self._earlier = earlier
+        self.curve = Curve(after_step=earlier.step, after_epoch=earlier.epoch)
+        self.position = Position(step=earlier.step, epoch=earlier.epoch)
 
     def follow(self, child: Child, stop_requested: Callable[[], bool]) -> None:
         """Watch until the engine has ended: by itself, because it was told to, or by NaN."""
@@ -49,7 +60,7 @@ class Watch:
                 self._collect()
             if next(tell):
                 self._observe(child)
-                self.tell("training" if self.position.step else "preparing")
+                self.tell("training" if child.position.step else "preparing")
             if next(segment):
                 write_segment(self.curve.take_rows(), self._paths)
             if self.curve.nan_at is not None:
@@ -76,7 +87,12 @@ class Watch:
         )
 
     def _observe(self, child: Child) -> None:
-        self.position = child.position
+        # The bar counts this run's steps only (train_network.py:1357); TensorBoard counts all.
+        told = child.position
+        before = self._earlier
+        self.position = replace(
+            told, step=before.step + told.step, epoch=told.epoch or before.epoch
+        )
         self.curve.add(self._events.new_scalars())
         average = self.position.average_loss
         if average is not None and not math.isfinite(average) and self.curve.nan_at is None:
@@ -96,12 +112,18 @@ class Watch:
     def _collect(self, *, final: bool = False) -> None:
         for lora in self.shelf.collect(final=final):
             say(f"finished {lora.file}, {lora.size} bytes")
+        for state in self._states.finished(self.output_name):
+            # First what the state stands on: a run that goes on from it makes neither again.
+            self.curve.add(self._events.new_scalars())
+            write_segment(self.curve.take_rows(complete=state.step), self._paths)
+            self._states.keep(state)
+            say(f"saved the state after epoch {state.epoch}, step {state.step}")
 
     def _all_loras(self) -> list[Lora]:
         """Those of this run, after those of an earlier attempt that it has not replaced."""
         own = self.shelf.loras
         replaced = {lora.file for lora in own}
-        return [lora for lora in self.earlier if lora.file not in replaced] + own
+        return [lora for lora in self._earlier.loras if lora.file not in replaced] + own
 
 
 def _every(seconds: float) -> Iterator[bool]:

@@ -15,21 +15,25 @@ class Bar:
         self._total = total
         self._started = time.monotonic()
         self._drawn = 0.0
+        self._last: tuple[int, float | None] = (0, None)
         self.draw(0, None)
 
     def draw(self, step: int, average: float | None) -> None:
-        """Show the step; skipped when the bar was drawn a moment ago, but never the last one."""
-        now = time.monotonic()
-        if now - self._drawn < REDRAW_SECONDS and step < self._total:
-            return
-        self._drawn = now
+        """Show the step; skipped when the bar was drawn a moment ago."""
+        self._last = (step, average)
+        if time.monotonic() - self._drawn >= REDRAW_SECONDS:
+            self._draw(step, average)
+
+    def close(self) -> None:
+        """Draw the last step, which is not the total when the training was resumed."""
+        self._draw(*self._last)
+        print(file=sys.stderr, flush=True)
+
+    def _draw(self, step: int, average: float | None) -> None:
+        now = self._drawn = time.monotonic()
         postfix = "" if average is None else f", avr_loss={average:.3g}"
         text = render(step, self._total, now - self._started)
         print(f"\rsteps: {text}{postfix}]", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """End the line."""
-        print(file=sys.stderr, flush=True)
 
 
 def render(step: int, total: int, elapsed: float) -> str:

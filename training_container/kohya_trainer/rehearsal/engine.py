@@ -15,6 +15,7 @@ from kohya_trainer.rehearsal.network import Layer, text_encoder_layers, unet_lay
 from kohya_trainer.rehearsal.options import Options
 from kohya_trainer.rehearsal.plan import Plan, make_plan, rate_factor
 from kohya_trainer.rehearsal.saving import LoraFile
+from kohya_trainer.rehearsal.state import begin_from, restore, save
 from kohya_trainer.rehearsal.task import Factors, noisy, speed
 from kohya_trainer.rehearsal.weights import READABLE
 from kohya_trainer.safetensors_file import family, read_header
@@ -44,6 +45,10 @@ class Rehearsal:
         self._metadata = make_metadata(options, kind, self.plan, images)
         self._generator = np.random.default_rng(options.seed % 2**32)
         self._losses = _Losses()
+        if options.network_weights:
+            begin_from(Path(options.network_weights), self._factors)
+        if options.resume:
+            restore(Path(options.resume), self._factors, self._generator)
 
     def run(self) -> None:
         """Train and save."""
@@ -51,25 +56,28 @@ class Rehearsal:
         folder = Path(self._options.logging_dir) / time.strftime("%Y%m%d%H%M%S")
         self._events = EventWriter(folder / "network_train")
         self._bar = Bar(self.plan.steps)
-        step = 0
-        for epoch in range(1, self.plan.epochs + 1):
+        step = self._options.initial_step
+        for epoch in range(step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
             print(f"\nepoch {epoch}/{self.plan.epochs}\n", flush=True)
             step = self._epoch(epoch, step)
             self._events.add(epoch, {"loss/epoch_average": self._losses.average})
             if self.plan.saves_after(epoch):
                 self._save(f"-{epoch:06d}", step, epoch)
+                self._save_state(f"-{epoch:06d}", step, epoch)
         self._bar.close()
         self._events.close()
+        self._save_state("", step, self.plan.epochs)
         self._save("", step, self.plan.epochs)
         print("model saved.", flush=True)
 
     def _epoch(self, epoch: int, step: int) -> int:
         for index, batch in enumerate(self._batches()):
             step += 1
-            self._step(epoch, index, step, batch)
+            self._step(index, step, batch)
             every = self._options.save_every_n_steps
             if every and step % every == 0:
                 self._save(f"-step{step:08d}", step, epoch - 1)
+                self._save_state(f"-step{step:08d}", step, epoch)
             if step >= self.plan.steps:
                 break
         return step
@@ -79,7 +87,7 @@ class Rehearsal:
         size = self._options.train_batch_size * self._options.gradient_accumulation_steps
         return (order[start : start + size] for start in range(0, len(order), size))
 
-    def _step(self, epoch: int, index: int, step: int, batch: Batch) -> None:
+    def _step(self, index: int, step: int, batch: Batch) -> None:
         factor = rate_factor(self._options, step - 1, self.plan.steps)
         rates = {name: rate * factor for name, rate in self._options.rates.items()}
         pace = speed(max(rates.values()))
@@ -90,10 +98,10 @@ class Rehearsal:
         wanted = captions - pictures
         losses = [factors.learn(inputs, wanted, pace) for factors in self._factors]
         loss = sum(losses) / len(losses)
-        average = self._losses.add(epoch, index, loss)
+        average = self._losses.add(index, loss)
         logged = {f"lr/{name}": rate for name, rate in rates.items()}
         self._events.add(step, {"loss/current": loss, "loss/average": average} | logged)
-        self._bar.draw(step, average)
+        self._bar.draw(step - self._options.initial_step, average)
         if self._step_seconds:
             time.sleep(self._step_seconds)
 
@@ -103,6 +111,14 @@ class Rehearsal:
         path = folder / f"{self._options.output_name}{suffix}.safetensors"
         print(f"\nsaving checkpoint: {path}", flush=True)
         self._file.save(path, self._metadata.at(step, epoch))
+
+    def _save_state(self, suffix: str, step: int, epoch: int) -> None:
+        if not self._options.save_state:
+            return
+        folder = Path(self._options.output_dir) / f"{self._options.output_name}{suffix}-state"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file.save(folder / "model.safetensors", {})
+        save(folder, self._factors, self._generator, step, epoch)
 
 
 class _Losses:
@@ -116,8 +132,8 @@ class _Losses:
     def average(self) -> float:
         return self._total / len(self._list) if self._list else 0.0
 
-    def add(self, epoch: int, index: int, loss: float) -> float:
-        if epoch == 1:
+    def add(self, index: int, loss: float) -> float:
+        while len(self._list) <= index:
             self._list.append(0.0)
         self._total += loss - self._list[index]
         self._list[index] = loss

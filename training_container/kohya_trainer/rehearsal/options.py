@@ -63,6 +63,10 @@ class Options:
     no_metadata: bool = False
     optimizer_type: str = "AdamW"
     training_comment: str | None = None
+    save_state: bool = False
+    resume: str | None = None
+    initial_step: int = 0
+    network_weights: str | None = None
     without_effect: tuple[str, ...] = field(default=())
 
     @property

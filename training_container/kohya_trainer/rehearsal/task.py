@@ -11,6 +11,7 @@ each step as a diffusion timestep is, make it flicker.
 """
 
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,26 @@ class Factors:
         self._weight: Matrix = weight / (np.sqrt(np.mean(weight**2)) + 1e-8)
         self._adam = (_Adam(self.down), _Adam(self.up))
 
+    def arrays(self) -> dict[str, Matrix]:
+        """Everything that learning changes, by name: what a state keeps."""
+        adam = {
+            f"{part}.{name}": values
+            for part, one in zip(("down", "up"), self._adam, strict=True)
+            for name, values in one.arrays().items()
+        }
+        return {"down": self.down, "up": self.up, **adam}
+
+    def restore(self, kept: Mapping[str, Matrix], steps: int) -> None:
+        """Take back what a state kept after so many steps."""
+        for name, values in self.arrays().items():
+            values[...] = kept[name]
+        for adam in self._adam:
+            adam.steps = steps
+
+    def begin_from(self, down: Matrix, up: Matrix) -> None:
+        """Start from another LoRA's factors."""
+        self.down[...], self.up[...] = down, up
+
     def learn(self, inputs: Matrix, wanted: Matrix, speed: float) -> float:
         """One step on a batch of columns; returns the loss before it.
 
@@ -70,13 +91,16 @@ class _Adam:
     def __init__(self, like: Matrix) -> None:
         self._mean = np.zeros_like(like)
         self._square = np.zeros_like(like)
-        self._steps = 0
+        self.steps = 0
+
+    def arrays(self) -> dict[str, Matrix]:
+        return {"mean": self._mean, "square": self._square}
 
     def step(self, values: Matrix, slope: Matrix, rate: float) -> None:
-        self._steps += 1
+        self.steps += 1
         self._mean += (1 - BETA1) * (slope - self._mean)
         self._square += (1 - BETA2) * (slope * slope - self._square)
-        correction = np.sqrt(1 - BETA2**self._steps) / (1 - BETA1**self._steps)
+        correction = np.sqrt(1 - BETA2**self.steps) / (1 - BETA1**self.steps)
         values -= (rate * correction) * self._mean / (np.sqrt(self._square) + EPSILON)
 
 
