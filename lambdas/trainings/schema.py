@@ -372,4 +372,9 @@ class Job(_Frozen):
     model: JobModel
     datasets: list[JobDataset] = Field(min_length=1, max_length=MOST_DATASETS)
     config_params: dict[str, Any]
+    keeps_state: bool = Field(
+        default=True,
+        description="Whether state is kept at epoch ends, to go on from after an interruption; it "
+        "is several times the LoRA's size.",
+    )
     init: JobInit | None = None

@@ -180,6 +180,7 @@ def _job(workspace: str, training: Training) -> Job:
         workspace=workspace,
         fm_type=training.fm_type,
         output_name=training.name,
+        keeps_state=training.spot,  # nothing else is interrupted and goes on
         model=JobModel(model_id=training.model.id, file_name=training.model.file_name),
         datasets=[
             JobDataset(

@@ -204,6 +204,17 @@ def test_settings_come_from_the_environment():
     assert Settings.from_environment({"LORASTACK_REPORT_SECONDS": "soon"}).report_seconds == 5.0
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_state_is_kept_only_where_the_job_says_so(tmp_path, home, keeps):
+    paths = Paths(make_base(tmp_path))
+    paths.make_folders()
+    parsed = parse_job(job() | {"keeps_state": keeps})
+
+    command.prepare(parsed, check_inputs(parsed, paths), paths, Settings(kohya_home=home, gpus=1))
+
+    assert config_of(tmp_path)["save_state"] is keeps
+
+
 def test_a_training_begins_from_a_state_else_from_a_lora_else_afresh(tmp_path, home):
     begun = []
     for name, start in {

@@ -43,6 +43,16 @@ def test_a_training_is_started_with_its_job_written_first(sagemaker: FakeSageMak
     assert job["datasets"][0]["folder"] == "10_tusiji"
 
 
+@pytest.mark.parametrize("spot", [True, False])
+def test_only_a_spot_job_which_may_go_on_keeps_state(spot: bool) -> None:
+    ready_model(), ready_dataset()
+
+    made = TRAININGS.post("/trainings", body(spot=spot)).body
+
+    job = json.loads(bucket.read(f"acme/trainings/{made['id']}/input/job.json"))
+    assert job["keeps_state"] is spot
+
+
 def test_a_training_takes_four_calls_with_ids_and_five_with_names(aws_calls: AwsCalls) -> None:
     model, dataset = ready_model(), ready_dataset()
 

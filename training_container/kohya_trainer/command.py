@@ -122,7 +122,7 @@ def _owned(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> dict[s
         "log_with": "tensorboard",
         "caption_extension": ".txt",
         "console_log_simple": True,  # rich would fold our log at 80 columns
-        "save_state": True,  # with each LoRA of an epoch; states.py keeps what is of use
+        "save_state": job.keeps_state,  # with each LoRA of an epoch; states.py keeps what is of use
         **_start(inputs),
     }
     if settings.kohya_tokenizers:

@@ -63,6 +63,7 @@ class Job:
     model: Model
     datasets: tuple[Dataset, ...]
     config_params: Mapping[str, Value]
+    keeps_state: bool = True
     init: Init | None = None
 
 
@@ -92,6 +93,7 @@ def parse_job(data: Any) -> Job:
         model=_model(_Object(job.value("model", dict), "job.model")),
         datasets=tuple(_dataset(_Object(d, f"job.datasets[{i}]")) for i, d in enumerate(datasets)),
         config_params=job.value("config_params", dict),
+        keeps_state="keeps_state" not in job.data or job.value("keeps_state", bool),
         init=_init(job.data.get("init")),
     )
 
