@@ -57,7 +57,8 @@ def create_dataset_uploads(
 def complete_dataset(caller: CurrentCaller, dataset_id: str) -> Dataset:
     """Complete a dataset.
 
-    Checks that every file came and that images and captions pair; then it is `ready`.
+    Checks that every file came, that images and captions pair and that images are images; then
+    it is `ready`.
     """
     return service.complete(caller, dataset_id)
 
