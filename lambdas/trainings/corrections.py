@@ -11,7 +11,7 @@ from typing import Any
 
 from lambdas.trainings.option_values import as_list, shown
 from lambdas.trainings.options import Option, open_options, options
-from lambdas.trainings.schema import Correction
+from lambdas.trainings.validation_schema import Correction
 
 _NEAR = 0.85  # difflib's ratio: one or two letters in a usual name
 _APART = 0.04  # and how much nearer than the next

@@ -14,9 +14,10 @@ from lambdas.core.table import Check, ConditionFailed, Key, Put, Update
 from lambdas.datasets import repository as datasets
 from lambdas.models import repository as models
 from lambdas.trainings import repository
+from lambdas.trainings.job_schema import Job
 from lambdas.trainings.plan import Found
 from lambdas.trainings.repository import OPEN_SHARDS
-from lambdas.trainings.schema import Job, NewTraining, Training
+from lambdas.trainings.schema import NewTraining, Training
 
 
 @dataclass(frozen=True)

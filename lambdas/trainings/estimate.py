@@ -8,8 +8,8 @@ from typing import Any
 from lambdas.trainings.options import options
 from lambdas.trainings.plan import Plan
 from lambdas.trainings.prices import price_of
-from lambdas.trainings.schema import Estimate, Price, SpotCost
 from lambdas.trainings.settings import Settings
+from lambdas.trainings.validation_schema import Estimate, Price, SpotCost
 
 # "optimize the cost of training models up to 90% over on-demand instances":
 # https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html

@@ -12,16 +12,9 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.trainings import service
 from lambdas.trainings.offers import TrainingOptions
-from lambdas.trainings.schema import (
-    Checkpoints,
-    Metrics,
-    NewTraining,
-    Status,
-    Training,
-    TrainingDraft,
-    TrainingEvent,
-    Validation,
-)
+from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
+from lambdas.trainings.schema import NewTraining, Status, Training
+from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
 app = http.resolver()
 

@@ -12,7 +12,8 @@ from lambdas.trainings.instances import InstanceType
 from lambdas.trainings.option_values import read, shown
 from lambdas.trainings.options import Option, options, sections
 from lambdas.trainings.presets import DEFAULT_PRESET, Params
-from lambdas.trainings.schema import Correction, Preset
+from lambdas.trainings.schema import Preset
+from lambdas.trainings.validation_schema import Correction
 
 _FIELD = "config_params"
 _POINTER = f"/{_FIELD}"

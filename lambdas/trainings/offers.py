@@ -2,15 +2,16 @@
 
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lambdas.trainings import presets, schema
 from lambdas.trainings.arguments import LYCORIS_VALUES, NETWORK_ARGS
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.options import Option, open_options, sections
 from lambdas.trainings.prices import price_of
-from lambdas.trainings.schema import FmType, Preset, Price
+from lambdas.trainings.schema import FmType, Frozen, Preset
 from lambdas.trainings.settings import Settings
+from lambdas.trainings.validation_schema import Price
 
 _SCRIPTS: dict[FmType, tuple[str, str]] = {
     "sd_1_5": ("Stable Diffusion 1.5", "train_network.py"),
@@ -18,11 +19,7 @@ _SCRIPTS: dict[FmType, tuple[str, str]] = {
 }
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Family(_Frozen):
+class Family(Frozen):
     """A kind of base model that can be trained."""
 
     fm_type: FmType
@@ -30,7 +27,7 @@ class Family(_Frozen):
     script: str = Field(description="The script of sd-scripts that trains it.")
 
 
-class InstanceOffer(_Frozen):
+class InstanceOffer(Frozen):
     """An instance type that a training may run on."""
 
     instance_type: str
@@ -42,7 +39,7 @@ class InstanceOffer(_Frozen):
     price: Price | None = Field(description="null: unknown in this region.")
 
 
-class PresetOption(_Frozen):
+class PresetOption(Frozen):
     """What a preset sets, and why."""
 
     option: str
@@ -50,7 +47,7 @@ class PresetOption(_Frozen):
     reason: str
 
 
-class PresetOffer(_Frozen):
+class PresetOffer(Frozen):
     """What the options have that a user does not set."""
 
     preset: Preset
@@ -59,7 +56,7 @@ class PresetOffer(_Frozen):
     options: list[PresetOption]
 
 
-class OptionOffer(_Frozen):
+class OptionOffer(Frozen):
     """An option of sd-scripts that users may set."""
 
     option: str
@@ -75,7 +72,7 @@ class OptionOffer(_Frozen):
     default: Any = Field(description="sd-scripts' own, where neither user nor preset sets it.")
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """What a request may hold at most."""
 
     datasets: int
@@ -84,14 +81,14 @@ class Limits(_Frozen):
     active_trainings: int = Field(description="Under way at once in a workspace.")
 
 
-class Arguments(_Frozen):
+class Arguments(Frozen):
     """What network_args may hold."""
 
     keys: dict[str, list[str]] = Field(description="By network_module.")
     lycoris: dict[str, list[str]] = Field(description="The values of some of LyCORIS's keys.")
 
 
-class TrainingOptions(_Frozen):
+class TrainingOptions(Frozen):
     """What a training can be made of here."""
 
     families: list[Family]

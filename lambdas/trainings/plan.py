@@ -23,7 +23,6 @@ from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
 from lambdas.trainings.schema import (
     BucketUsed,
-    Correction,
     DatasetUsed,
     FmType,
     ModelUsed,
@@ -32,6 +31,7 @@ from lambdas.trainings.schema import (
     Steps,
 )
 from lambdas.trainings.settings import Settings
+from lambdas.trainings.validation_schema import Correction
 
 _ONE_BUCKET = (
     "The images' sizes weren't read, so all are taken to fall into one bucket; with several "

@@ -7,8 +7,8 @@ import json
 from functools import cache
 from pathlib import Path
 
-from lambdas.trainings.schema import Price
 from lambdas.trainings.settings import Settings
+from lambdas.trainings.validation_schema import Price
 
 SETTING = "the deployment's setting training_prices"
 

@@ -10,14 +10,8 @@ from lambdas.core.attributes import Item
 from lambdas.core.errors import NotFound
 from lambdas.core.ids import looks_like_id
 from lambdas.core.table import Key, Page, Put
-from lambdas.trainings.schema import (
-    Checkpoint,
-    MetricsRow,
-    Progress,
-    Status,
-    Training,
-    TrainingEvent,
-)
+from lambdas.trainings.results_schema import Checkpoint, MetricsRow, TrainingEvent
+from lambdas.trainings.schema import Progress, Status, Training
 
 OPEN_SHARDS = 4
 

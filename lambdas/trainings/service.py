@@ -9,25 +9,13 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
 from lambdas.trainings.estimate import estimate_of
+from lambdas.trainings.job_schema import Job, JobDataset, JobInit, JobModel
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
-from lambdas.trainings.schema import (
-    FINAL,
-    Checkpoints,
-    Job,
-    JobDataset,
-    JobInit,
-    JobModel,
-    Metrics,
-    ModelUsed,
-    NewTraining,
-    Status,
-    Training,
-    TrainingDraft,
-    TrainingEvent,
-    Validation,
-)
+from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
+from lambdas.trainings.schema import FINAL, ModelUsed, NewTraining, Status, Training
 from lambdas.trainings.settings import Settings
+from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
 # Each is one read from S3; a job leaves one a second at most, fewer the longer it runs.
 _SEGMENTS_PER_ANSWER = 100

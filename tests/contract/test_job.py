@@ -21,7 +21,9 @@ from kohya_trainer.safetensors_file import read_header as container_header
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import read_header
 from lambdas.trainings import failures
-from lambdas.trainings.schema import Job, MetricsRow, Progress
+from lambdas.trainings.job_schema import Job
+from lambdas.trainings.results_schema import MetricsRow
+from lambdas.trainings.schema import Progress
 from tests.unit.fakes import SD_1_5, SD_XL, safetensors_file
 
 SCHEMA = json.loads(Path(__file__).with_name("job.schema.json").read_text())
