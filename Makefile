@@ -56,6 +56,9 @@ kohya-test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests that
 bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts
 	@$(BIN)/python -m bench $(ARGS)
 
+bench-lists: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure list pages and creates with 100 and 100,000 items (needs npm)
+	@$(BIN)/python -m bench.list_pages $(ARGS)
+
 setup: $(VENV)/.ready ## Make the virtual environment; the other targets do it by themselves
 
 clean: ## Remove what was built; .lorastack/ (local data) and .kohya/ stay

@@ -5,7 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,7 +121,7 @@ def _measured(operation: Operation, endpoints: dict[str, Any]) -> dict[str, Any]
     done = subprocess.run(
         [sys.executable, "-m", "bench.invoke"],
         input=json.dumps(asked),
-        env=_environment(endpoints),
+        env=function_environment(endpoints),
         cwd=engine.ROOT,
         capture_output=True,
         text=True,
@@ -138,7 +138,8 @@ def _with_fresh_name(event: dict[str, Any]) -> dict[str, Any]:
     return {**event, "body": json.dumps(body | {"name": f"{body['name']}-{os.urandom(4).hex()}"})}
 
 
-def _environment(endpoints: dict[str, Any]) -> dict[str, str]:
+def function_environment(endpoints: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a function of the local stack would have in its environment."""
     return {
         "PATH": os.environ["PATH"],
         "TABLE_NAME": endpoints["table"],
