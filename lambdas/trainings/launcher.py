@@ -200,7 +200,7 @@ def _channels(workspace: str, training: Training) -> list[dict[str, Any]]:
         places["init"] = f"{workspace}/models/{training.continue_from.id}/"
     places |= {
         channel: f"{workspace}/datasets/{dataset_id}/"
-        for dataset_id, channel in channels_of(training).items()
+        for dataset_id, channel in channels_of(training.datasets).items()
     }
     return [
         {

@@ -172,7 +172,7 @@ def _job(workspace: str, training: Training) -> Job:
         output_name=training.name,
         keeps_state=training.spot,  # nothing else is interrupted and goes on
         model=JobModel(model_id=training.model.id, file_name=training.model.file_name),
-        datasets=job_datasets(training),
+        datasets=job_datasets(training.datasets, training.config_params),
         config_params=training.config_params,
         init=_init(training.continue_from),
     )
