@@ -4,6 +4,7 @@
 """
 
 import argparse
+import copy
 import importlib
 import inspect
 import json
@@ -56,8 +57,8 @@ def contract() -> dict[str, Any]:
 
 
 def _type_options(schemas: dict[str, Any]) -> None:
-    """Give config_params their schema, which would only slow a function's start down."""
-    from lambdas.trainings.option_schema import json_schema
+    """Give options their schema, which would only slow a function's start down."""
+    from lambdas.trainings.option_schema import json_schema, schema_of_datasets
 
     typed, text = {"$ref": "#/components/schemas/ConfigParams"}, {"type": "string"}
     as_pasted = {"type": "object", "additionalProperties": True}
@@ -67,6 +68,21 @@ def _type_options(schemas: dict[str, Any]) -> None:
     }.items():
         schemas[name]["properties"]["config_params"]["anyOf"] = forms
     schemas["ConfigParams"] = json_schema()
+    schemas["DatasetOptions"] = schema_of_datasets()
+    of_dataset = {"$ref": "#/components/schemas/DatasetOptions"}
+    schemas["DatasetDraft"] = copy.deepcopy(schemas["DatasetChoice"]) | {"title": "DatasetDraft"}
+    for name, forms in {
+        "DatasetChoice": [of_dataset],
+        "DatasetDraft": [of_dataset, as_pasted],
+    }.items():
+        entry = schemas[name]["properties"]["options"]
+        schemas[name]["properties"]["options"] = {
+            key: value
+            for key, value in entry.items()
+            if key not in ("type", "additionalProperties")
+        } | {"anyOf": forms}
+    draft = {"$ref": "#/components/schemas/DatasetDraft"}
+    schemas["TrainingDraft"]["properties"]["datasets"]["items"] = draft
 
 
 _UNUSED = {"HTTPValidationError", "ResponseValidationError", "ValidationError"}

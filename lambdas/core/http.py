@@ -1,6 +1,7 @@
 """HTTP as all rooms speak it: the resolver, who is let in, what is created."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from lambdas.core import aws, caller, errors, problems
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # as an escape; it may have its other half
 _EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed"]
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -125,11 +127,16 @@ def _must_be_json(event: Mapping[str, Any]) -> None:
 
 def _from_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        parsed = json.loads(text, parse_constant=_refuse_constant)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(parsed, ensure_ascii=False).encode()  # one without its other half
+        return parsed
     except json.JSONDecodeError:
         raise
     except (ValueError, RecursionError) as error:
-        raise json.JSONDecodeError("Too deep, or a number too long", text, 0) from error
+        raise json.JSONDecodeError(
+            "Too deep, a number too long, or half a character", text, 0
+        ) from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -6,6 +6,7 @@ Line numbers are those of the pinned commit; tests/kohya/test_arithmetic.py comp
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from lambdas.trainings.buckets import BucketSettings, Resolution, chooser
 
@@ -55,10 +56,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a dataset lies in its buckets, in the order of width and height."""
+    """How a dataset lies in its buckets, in the order of width and height.
+
+    Its samples are those of the buckets; so many of them are of regularisation folders.
+    """
 
     buckets: tuple[Bucket, ...]
     batches: int
+    regularisation_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,13 +84,29 @@ def lay_out(dataset: BucketedDataset) -> Layout:
     bucket_of = chooser(dataset.settings)
     images: Counter[Resolution] = Counter()
     samples: Counter[Resolution] = Counter()
-    for sizes, repeats in _with_repeats(dataset.subsets):
+    extra = [one for folder in _regularisation(dataset.subsets) for one in folder if one[1]]
+    for sizes, repeats in [*_plain(dataset.subsets), *extra]:
         bucket = bucket_of((sizes.width, sizes.height))
         images[bucket] += sizes.count
         samples[bucket] += sizes.count * repeats
     return Layout(
         buckets=tuple(Bucket(one, images[one], samples[one]) for one in sorted(images)),
         batches=sum(_ceil(count, dataset.batch_size) for count in samples.values()),
+        regularisation_samples=sum(sizes.count * repeats for sizes, repeats in extra),
+    )
+
+
+def depends_on_order(dataset: BucketedDataset) -> bool:
+    """Say whether the buckets depend on the order of file names in a regularisation folder.
+
+    They do where some images of a folder are seen more often than others and not all share one
+    bucket.
+    """
+    bucket_of = chooser(dataset.settings)
+    return any(
+        len({repeats for _, repeats in folder}) > 1
+        and len({bucket_of((sizes.width, sizes.height)) for sizes, _ in folder}) > 1
+        for folder in _regularisation(dataset.subsets)
     )
 
 
@@ -108,32 +129,41 @@ def schedule(
     return Schedule(batches, per_epoch, _ceil(total, per_epoch), total)
 
 
-def _with_repeats(subsets: Sequence[Subset]) -> Iterable[tuple[Sizes, int]]:
-    plain = [
+def _plain(subsets: Sequence[Subset]) -> list[tuple[Sizes, int]]:
+    return [
         (sizes, one.repeats) for one in subsets if not one.regularisation for sizes in one.sizes
     ]
-    extra = [(sizes, one.repeats) for one in subsets if one.regularisation for sizes in one.sizes]
-    wanted = sum(sizes.count * repeats for sizes, repeats in plain)
-    return [*plain, *_regularisation(extra, wanted)]
 
 
-def _regularisation(extra: Sequence[tuple[Sizes, int]], wanted: int) -> Iterable[tuple[Sizes, int]]:
-    """Yield the regularisation images that are used, one by one, with their repeats.
+def _regularisation(subsets: Sequence[Subset]) -> list[list[tuple[Sizes, int]]]:
+    """Return the images of each regularisation folder, one by one, and how often they are seen.
 
-    Taken in order until there are as many as of the others; where all are too few, each in turn is
-    repeated once more (train_util.py:2175).
+    Taken in order until there are as many as of the others, the rest never; where all are too few,
+    each in turn is repeated once more (train_util.py:2175).
     """
-    used: list[tuple[Sizes, int]] = []
-    seen = 0
-    for sizes, repeats in extra:
-        for _ in range(sizes.count):
-            if seen >= wanted:
-                break
-            used.append((Sizes(sizes.width, sizes.height, 1), repeats))
-            seen += repeats
-    rounds, rest = divmod(max(wanted - seen, 0), len(used)) if used else (0, 0)
-    for index, (sizes, repeats) in enumerate(used):
-        yield sizes, repeats + rounds + (index < rest)
+    wanted = sum(sizes.count * repeats for sizes, repeats in _plain(subsets))
+    folders = [one for one in subsets if one.regularisation]
+    seen = used = 0
+    taken: list[list[int]] = []
+    for folder in folders:
+        taken.append([])
+        for _ in range(sum(sizes.count for sizes in folder.sizes)):
+            repeats = folder.repeats if seen < wanted else 0
+            taken[-1].append(repeats)
+            seen, used = seen + repeats, used + (repeats > 0)
+    rounds, rest = divmod(max(wanted - seen, 0), used) if used else (0, 0)
+    more = chain(repeat(rounds + 1, rest), repeat(rounds))
+    return [
+        [
+            (Sizes(sizes.width, sizes.height, 1), repeats + next(more) if repeats else 0)
+            for sizes, repeats in zip(_one_by_one(folder), repeats_of, strict=True)
+        ]
+        for folder, repeats_of in zip(folders, taken, strict=True)
+    ]
+
+
+def _one_by_one(folder: Subset) -> Iterable[Sizes]:
+    return (sizes for sizes in folder.sizes for _ in range(sizes.count))
 
 
 def _ceil(dividend: int, divisor: int) -> int:

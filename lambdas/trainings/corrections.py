@@ -5,7 +5,7 @@ Only where one thing can be meant. `POST /trainings` corrects nothing: it starts
 
 import contextlib
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,10 +102,12 @@ def corrected(given: Mapping[str, Any], *, pasted: bool) -> Corrected:
     return result
 
 
-def near(name: str) -> str | None:
-    """Return the open option that an unknown name may mean."""
-    found = difflib.get_close_matches(_plain(name), list(open_options()), n=1, cutoff=0.6)
-    return found[0] if found else ALIASES.get(_plain(name))
+def near(name: str, among: Collection[str] | None = None) -> str | None:
+    """Return the open option that an unknown name may mean, of some or of all."""
+    known = open_options() if among is None else among
+    found = difflib.get_close_matches(_plain(name), list(known), n=1, cutoff=0.6)
+    alias = ALIASES.get(_plain(name))
+    return found[0] if found else alias if alias in known else None
 
 
 def _take(result: Corrected, name: str, taken: str, value: Any) -> None:

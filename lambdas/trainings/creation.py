@@ -135,7 +135,8 @@ def _checks(workspace: str, training: Training) -> list[Check]:
         *(models.key_of(workspace, model) for model in (training.model.id, *lora)),
         *(datasets.key_of(workspace, dataset.id) for dataset in training.datasets),
     ]
-    return [Check(key, "#status = :ready", {"ready": "ready"}) for key in keys]
+    # A transaction may look at an item once, and a dataset may stand several times.
+    return [Check(key, "#status = :ready", {"ready": "ready"}) for key in dict.fromkeys(keys)]
 
 
 def _count_one_more(workspace: str, most: int) -> Update:

@@ -67,9 +67,10 @@ def _notes(plan: Plan, price: Price | None, seconds: float | None, settings: Set
 
 
 def _seconds(plan: Plan) -> float | None:
-    if plan.steps is None:
+    if plan.steps is None or len(plan.groups) > 1:  # whose steps may take one time or another
         return None
-    wanted = {name: plan.params.get(name, options()[name].default) for name in _DECISIVE}
+    params = plan.params | (plan.groups[0].options if plan.groups else {})
+    wanted = {name: params.get(name, options()[name].default) for name in _DECISIVE}
     for speed in _speeds():
         same_place = (speed["fm_type"], speed["gpu"], speed["gpus"]) == (
             plan.fm_type,

@@ -7,6 +7,10 @@ from pydantic import Field
 from lambdas.datasets.schema import CaptionPolicy
 from lambdas.trainings.schema import MOST_DATASETS, FmType, Frozen
 
+_MOST_FOLDERS = (MOST_DATASETS // 2 + 1) * (
+    MOST_DATASETS // 2
+)  # half of them regularise the others
+
 
 class JobModel(Frozen):
     """Where the job finds the base model."""
@@ -26,7 +30,11 @@ class JobInit(Frozen):
 
 
 class JobDataset(Frozen):
-    """Where the job finds a dataset and how it trains on it."""
+    """Where the job finds a dataset and how it trains on it.
+
+    Those with equal `dataset_options` are one dataset to sd-scripts; a regularisation set stands
+    here once for each of these that it regularises.
+    """
 
     channel: str = Field(pattern=r"^dataset_\d\d$")
     dataset_id: str
@@ -34,6 +42,11 @@ class JobDataset(Frozen):
     repeats: int = Field(ge=1)
     subject: str
     caption_policy: CaptionPolicy
+    regularisation: bool = False
+    options: dict[str, Any] = Field(default={}, description="Those of the folder alone.")
+    dataset_options: dict[str, Any] = Field(
+        default={}, description="Those of all that share buckets and batches."
+    )
 
 
 class Job(Frozen):
@@ -46,7 +59,7 @@ class Job(Frozen):
     fm_type: FmType
     output_name: str
     model: JobModel
-    datasets: list[JobDataset] = Field(min_length=1, max_length=MOST_DATASETS)
+    datasets: list[JobDataset] = Field(min_length=1, max_length=_MOST_FOLDERS)
     config_params: dict[str, Any]
     keeps_state: bool = Field(
         default=True,

@@ -1,17 +1,18 @@
 """What a user sets of sd-scripts, checked and completed before it costs."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lambdas.core.errors import Fault, pointer
 from lambdas.trainings import checks, pasted, presets
 from lambdas.trainings.corrections import Corrected, corrected, near
 from lambdas.trainings.instances import InstanceType
-from lambdas.trainings.option_values import read, shown
+from lambdas.trainings.option_values import shown
 from lambdas.trainings.options import Option, options, sections
 from lambdas.trainings.presets import DEFAULT_PRESET, Params
+from lambdas.trainings.reading import Read, read_each
 from lambdas.trainings.schema import Preset
 from lambdas.trainings.validation_schema import Correction
 
@@ -22,12 +23,16 @@ _MOST_CHARACTERS = 16_000
 
 @dataclass(frozen=True)
 class Resolved:
-    """What became of config_params: the options to train with, or the faults that forbid it."""
+    """What became of config_params: the options to train with, or the faults that forbid it.
+
+    `chosen` are the names of those that no preset set.
+    """
 
     params: Params
     faults: tuple[Fault, ...]
     warnings: tuple[Fault, ...] = ()
     corrections: tuple[Correction, ...] = ()
+    chosen: frozenset[str] = frozenset()
 
 
 def resolve(
@@ -38,11 +43,13 @@ def resolve(
     preset: Preset = DEFAULT_PRESET,
     corrects: bool = False,
     taken_over: Mapping[str, Any] | None = None,
+    of_datasets: Sequence[Params] = ({},),
 ) -> Resolved:
     """Check what a user gave and complete it with a preset; all faults at once.
 
     Strict unless it `corrects` what can only mean one thing. `taken_over` stands in for the preset:
-    what a LoRA that is trained further has.
+    what a LoRA that is trained further has. `of_datasets` are the options that each dataset has for
+    itself: what none of them leaves as it is here is no fault.
     """
     if len(given if isinstance(given, str) else shown(given)) > _MOST_CHARACTERS:
         return Resolved({}, (Fault(_POINTER, f"has over {_MOST_CHARACTERS} characters"),))
@@ -51,16 +58,18 @@ def resolve(
         return Resolved({}, (Fault(_POINTER, said.broken),))
     change = said.change
     faults = [_fault(name, "is given twice, under two names") for name in change.twice]
-    checked, unread, reread = _checked(change, fm_type)
-    faults += [*said.faults, *unread]
-    chosen = {**(taken_over or {}), **checked}
-    completed = presets.completed(chosen, preset, fm_type, instance)
-    found = _found(change, completed, fm_type, instance, {fault.pointer for fault in faults})
+    read = _checked(change, fm_type)
+    faults += [*said.faults, *read.faults]
+    chosen = {**(taken_over or {}), **read.params}
+    completed = presets.completed(chosen, preset, fm_type, instance, of_datasets)
+    refused = {fault.pointer for fault in faults}
+    found = _found(change, completed, fm_type, instance, refused, of_datasets)
     return Resolved(
         completed,
         (*faults, *(fault for fatal, fault in found if fatal)),
         tuple(fault for fatal, fault in found if not fatal),
-        (*said.corrections, *change.corrections, *reread),
+        (*said.corrections, *change.corrections, *read.corrections),
+        frozenset(chosen),
     )
 
 
@@ -115,12 +124,23 @@ def _said(given: Params | str, *, corrects: bool) -> _Said:
 
 
 def _found(
-    change: Corrected, completed: Params, fm_type: str, instance: InstanceType, refused: set[str]
+    change: Corrected,
+    completed: Params,
+    fm_type: str,
+    instance: InstanceType,
+    refused: set[str],
+    of_datasets: Sequence[Params],
 ) -> list[tuple[bool, Fault]]:
     """Return what is wrong among the options, less what is refused already, and if it is fatal."""
+    as_used = {
+        finding
+        for own in of_datasets
+        for finding in checks.findings(completed | own, fm_type, instance)
+    }
     found = [
         (finding.fatal, _fault(change.names.get(finding.option, finding.option), finding.message))
         for finding in checks.findings(completed, fm_type, instance)
+        if finding in as_used
     ]
     return [(fatal, fault) for fatal, fault in found if fault.pointer not in refused]
 
@@ -144,26 +164,20 @@ def _left_out(text: pasted.Pasted) -> list[Correction]:
     return [Correction(option="kohya_ss", given=names, taken=None, why=why)] if names else []
 
 
-def _checked(change: Corrected, fm_type: str) -> tuple[Params, list[Fault], list[Correction]]:
-    checked: Params = {}
-    faults: list[Fault] = []
-    reread: list[Correction] = []
-    for name, value in change.params.items():
-        try:
-            checked[name] = read(_open_option(name, fm_type), value)
-        except ValueError as error:
-            faults.append(_fault(change.names[name], str(error)))
-            continue
-        if checked[name] != value:  # 4 and 4.0 are the same
-            why = "was read in the form that sd-scripts takes"
-            reread.append(Correction(option=name, given=value, taken=checked[name], why=why))
-    if {"max_train_epochs", "max_train_steps"} <= set(checked):
-        message = "set either this or max_train_epochs, not both"
-        faults.append(_fault(change.names["max_train_steps"], message))
-    return checked, faults, reread
+def _checked(change: Corrected, fm_type: str) -> Read:
+    found = read_each(change, lambda name: open_option(name, fm_type), _FIELD)
+    if not {"max_train_epochs", "max_train_steps"} <= set(found.params):
+        return found
+    message = "set either this or max_train_epochs, not both"
+    twice = _fault(change.names["max_train_steps"], message)
+    return replace(found, faults=(*found.faults, twice))
 
 
-def _open_option(name: str, fm_type: str) -> Option:
+def open_option(name: str, fm_type: str) -> Option:
+    """Return an option that users may set.
+
+    Raises ValueError with a sentence that goes on from the option's name.
+    """
     option = options().get(name)
     if name == "datasets":
         raise ValueError(

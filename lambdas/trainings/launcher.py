@@ -13,6 +13,7 @@ from lambdas.core.ids import ulid_of
 from lambdas.core.observability import logger
 from lambdas.trainings import repository
 from lambdas.trainings.instances import INSTANCE_TYPES
+from lambdas.trainings.job_datasets import channels_of
 from lambdas.trainings.schema import Training
 from lambdas.trainings.settings import Settings
 
@@ -198,8 +199,8 @@ def _channels(workspace: str, training: Training) -> list[dict[str, Any]]:
     if training.continue_from:
         places["init"] = f"{workspace}/models/{training.continue_from.id}/"
     places |= {
-        f"dataset_{index:02d}": f"{workspace}/datasets/{dataset.id}/"
-        for index, dataset in enumerate(training.datasets)
+        channel: f"{workspace}/datasets/{dataset_id}/"
+        for dataset_id, channel in channels_of(training.datasets).items()
     }
     return [
         {

@@ -7,7 +7,7 @@ from pydantic import Field
 from lambdas.trainings import presets, schema
 from lambdas.trainings.arguments import LYCORIS_VALUES, NETWORK_ARGS
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
-from lambdas.trainings.options import Option, open_options, sections
+from lambdas.trainings.options import Option, Per, open_options, sections
 from lambdas.trainings.prices import price_of
 from lambdas.trainings.schema import FmType, Frozen, Preset
 from lambdas.trainings.settings import Settings
@@ -64,6 +64,11 @@ class OptionOffer(Frozen):
     description: str
     type: str = Field(description="bool, int, float, int_or_float or str.")
     many: bool = Field(description="A list of such values.")
+    per: Per | None = Field(
+        description="Where not null, an entry of datasets may have it in its options as well: "
+        "`subset` is for its own images and captions; a `dataset` one gives it, and those that "
+        "have the same, buckets and batches of their own."
+    )
     fm_types: list[FmType]
     choices: list[Any] = Field(description="Empty: any value of the type.")
     minimum: float | None
@@ -167,6 +172,7 @@ def _option(option: Option) -> OptionOffer:
         description=option.description,
         type=option.type,
         many=option.many,
+        per=option.per,
         fm_types=list(option.families),
         choices=list(option.choices),
         minimum=option.minimum,

@@ -4,7 +4,7 @@ from typing import Any
 
 from lambdas.trainings import presets
 from lambdas.trainings.instances import INSTANCE_TYPES
-from lambdas.trainings.options import Option, open_options
+from lambdas.trainings.options import Option, dataset_options, open_options
 from lambdas.trainings.schema import FmType
 
 _USUAL = INSTANCE_TYPES["ml.g5.xlarge"]
@@ -26,6 +26,28 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {name: _property(option) for name, option in open_options().items()},
     }
+
+
+def schema_of_datasets() -> dict[str, Any]:
+    """Return the schema of the options that a dataset may have for itself."""
+    return {
+        "title": "DatasetOptions",
+        "description": "The options of sd-scripts that a dataset may have otherwise than "
+        "config_params.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _of_dataset(option) for name, option in dataset_options().items()},
+    }
+
+
+def _of_dataset(option: Option) -> dict[str, Any]:
+    told = [option.description]
+    if option.unit:
+        told.append(f"In {option.unit}.")
+    if option.per == "dataset":
+        told.append("Datasets that have it alike share buckets and batches.")
+    described = {"title": option.name, "description": " ".join(told), "x-section": option.section}
+    return _shape(option) | described
 
 
 def _property(option: Option) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+Per = Literal["dataset", "subset"]
 
 _FOLDER = Path(__file__).parent
 
@@ -19,7 +21,9 @@ _FOLDER = Path(__file__).parent
 class Option:
     """One option; `owned` and `refused` say why it is not open, None where it is.
 
-    `meant` marks an owned option that changes what is learnt: it is never quietly left out.
+    `meant` marks an owned option that changes what is learnt: it is never quietly left out. `per`
+    says for what sd-scripts' dataset config may have it too: for a folder of images (`subset`), or
+    for all folders that share buckets and batches (`dataset`).
     """
 
     name: str
@@ -28,6 +32,7 @@ class Option:
     families: tuple[str, ...]
     choices: tuple[Any, ...]
     many: bool
+    per: Per | None = None
     section: str = ""
     description: str = ""
     minimum: float | None = None
@@ -59,6 +64,12 @@ def open_options() -> Mapping[str, Option]:
     return {name: option for name, option in options().items() if option.open}
 
 
+@cache
+def dataset_options() -> Mapping[str, Option]:
+    """Return the open options that a dataset may have for itself, by name."""
+    return {name: option for name, option in open_options().items() if option.per}
+
+
 def sections() -> tuple[str, ...]:
     """Return the sections that open options are grouped in, in the order to show them."""
     return tuple(_notes()["sections"])
@@ -75,6 +86,7 @@ def _option(name: str, entry: dict[str, Any], note: dict[str, Any]) -> Option:
         families=tuple(entry["families"]),
         choices=tuple(choices),
         many=entry.get("nargs") == "*",
+        per=entry.get("per"),
         **told,
     )
 

@@ -4,6 +4,7 @@ A preset learns the same on every GPU: memory decides only what costs time (chec
 images go through the VAE at once), never the batch, the rank or the learning rate.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -112,10 +113,17 @@ def _precision(instance: InstanceType) -> Defaults:
     return {"mixed_precision": Default("fp16", "this GPU has no bf16")}
 
 
-def completed(checked: Params, preset: Preset, fm_type: str, instance: InstanceType) -> Params:
-    """Return what a user set over what the preset sets, less what the former rules out."""
+def completed(
+    checked: Params,
+    preset: Preset,
+    fm_type: str,
+    instance: InstanceType,
+    of_datasets: Iterable[Params] = ({},),
+) -> Params:
+    """Return what a user set over what the preset sets, less what the former rules out, be it for
+    one dataset alone."""
     defaults = {name: one.value for name, one in defaults_of(preset, fm_type, instance).items()}
-    for name in _ruled_out(checked, fm_type):
+    for name in {name for own in of_datasets for name in _ruled_out(checked | own, fm_type)}:
         defaults.pop(name, None)
     return defaults | _following(checked, defaults) | checked
 

@@ -168,7 +168,8 @@ def uses_of(training: Training) -> list[Put]:
     """Return the writes that say who uses a model or a dataset."""
     lora = [training.continue_from.id] if training.continue_from else []
     used = [training.model.id, *lora, *(dataset.id for dataset in training.datasets)]
-    return [Put({"pk": f"{one}#use", "sk": training.id}, condition=None) for one in used]
+    each = dict.fromkeys(used)
+    return [Put({"pk": f"{one}#use", "sk": training.id}, condition=None) for one in each]
 
 
 def use_key(workspace: str) -> Key:

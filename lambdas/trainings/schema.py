@@ -49,11 +49,31 @@ def _no_reserved_tag(tags: dict[str, str]) -> dict[str, str]:
 
 
 class DatasetChoice(Request):
-    """A dataset to train on."""
+    """A dataset to train on, or to hold against what is learnt.
+
+    The same dataset may stand several times, each time with another resolution, say.
+    """
 
     dataset: Reference
     repeats: int | None = Field(
         default=None, ge=1, le=9999, description="Instead of those in the dataset's prefix."
+    )
+    regularisation: bool = Field(
+        default=False,
+        description="Images of the class (any rabbit, say) that keep the subject from taking it "
+        "over: as many are seen in an epoch as of the images that they regularise, and "
+        "prior_loss_weight says how much they count. They regularise the datasets that have the "
+        "resolution, batch size, etc. of `options`; without any of these, all.",
+    )
+    caption_policy: CaptionPolicy | None = Field(
+        default=None, description="Instead of the dataset's own."
+    )
+    options: dict[str, Any] = Field(
+        default={},
+        description="Options of sd-scripts that this dataset has otherwise than config_params. "
+        "Datasets that are alike in resolution, batch size, buckets and validation share buckets "
+        "and batches. Strict as config_params are; POST /trainings/validate corrects.",
+        examples=[{"resolution": "768,768", "train_batch_size": 2, "flip_aug": True}],
     )
 
 
@@ -108,13 +128,21 @@ class BucketUsed(Frozen):
     )
     images: int
     samples: int = Field(description="Images times their repeats.")
+    group: int = Field(
+        default=0, description="Whose bucket it is: the number that `datasets` have in `groups`."
+    )
 
 
 class Steps(Frozen):
     """How much work a training is, as sd-scripts counts it."""
 
-    images: int
+    images: int = Field(description="Without those of regularisation.")
     samples_per_epoch: int = Field(description="Images times their repeats.")
+    regularisation_samples: int = Field(
+        default=0,
+        description="What is seen of regularisation sets besides, as often as it takes to be as "
+        "many.",
+    )
     steps_per_epoch: int
     epochs: int
     total_steps: int
@@ -144,6 +172,15 @@ class DatasetUsed(Frozen):
     subject: str
     caption_policy: CaptionPolicy
     images: int
+    regularisation: bool = False
+    options: dict[str, Any] = Field(
+        default={}, description="What it has otherwise than config_params."
+    )
+    groups: list[int] = Field(
+        default=[0],
+        description="Which of the job's [[datasets]] it lies in, from 0: those in one share "
+        "buckets and batches. A regularisation set lies in all that it regularises.",
+    )
 
 
 class Progress(Frozen):

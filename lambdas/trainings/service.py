@@ -9,7 +9,8 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
 from lambdas.trainings.estimate import estimate_of
-from lambdas.trainings.job_schema import Job, JobDataset, JobInit, JobModel
+from lambdas.trainings.job_datasets import job_datasets
+from lambdas.trainings.job_schema import Job, JobInit, JobModel
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
@@ -35,6 +36,7 @@ def validate(caller: Caller, request: TrainingDraft) -> Validation:
         instance_type=plan.instance.name,
         preset=plan.preset,
         config_params=plan.params,
+        datasets=list(plan.datasets),
         toml=kohya.to_toml(plan.params),
         steps=plan.steps,
         estimate=estimate_of(plan, Settings.load()),
@@ -170,17 +172,7 @@ def _job(workspace: str, training: Training) -> Job:
         output_name=training.name,
         keeps_state=training.spot,  # nothing else is interrupted and goes on
         model=JobModel(model_id=training.model.id, file_name=training.model.file_name),
-        datasets=[
-            JobDataset(
-                channel=f"dataset_{index:02d}",
-                dataset_id=dataset.id,
-                folder=dataset.folder,
-                repeats=dataset.repeats,
-                subject=dataset.subject,
-                caption_policy=dataset.caption_policy,
-            )
-            for index, dataset in enumerate(training.datasets)
-        ],
+        datasets=job_datasets(training.datasets, training.config_params),
         config_params=training.config_params,
         init=_init(training.continue_from),
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from lambdas.core.errors import Fault
-from lambdas.trainings.schema import FmType, Frozen, NewTraining, Preset, Steps
+from lambdas.trainings.schema import DatasetUsed, FmType, Frozen, NewTraining, Preset, Steps
 
 
 class TrainingDraft(NewTraining):
@@ -34,8 +34,12 @@ _Told = Annotated[Any, BeforeValidator(_tellable)]
 
 
 class Correction(Frozen):
-    """Something in config_params that was read otherwise than it was written."""
+    """An option that was read otherwise than it was written."""
 
+    dataset: int | None = Field(
+        default=None,
+        description="Whose options it is in: the place in `datasets`, from 0; null: config_params.",
+    )
     option: str = Field(description="The option as sd-scripts calls it, or the section.")
     given: _Told = Field(description="What was written; with its name where that was another.")
     taken: _Told = Field(description="What it was read as; null: it was left out.")
@@ -75,8 +79,9 @@ class Validation(Frozen):
     """What would come of a training; nothing was started."""
 
     valid: bool = Field(
-        description="Whether POST /trainings would start it with the config_params of this answer; "
-        "where there are corrections, those that were sent would be refused."
+        description="Whether POST /trainings would start it with the config_params and the "
+        "datasets' options of this answer; where there are corrections, those that were sent would "
+        "be refused."
     )
     errors: list[Fault] = Field(description="All that must change before it can start.")
     warnings: list[Fault] = Field(description="What would start, and is hardly what is meant.")
@@ -85,6 +90,9 @@ class Validation(Frozen):
     instance_type: str
     preset: Preset
     config_params: dict[str, Any] = Field(description="The options that would be trained with.")
+    datasets: list[DatasetUsed] = Field(
+        description="The datasets as they would be trained on, less those that can't be."
+    )
     toml: str = Field(description="The same as sd-scripts' --config_file, by section.")
     steps: Steps | None
     estimate: Estimate

@@ -41,6 +41,9 @@ def without(key):
         (job(datasets=[dataset(folder="..")]), "job.datasets[0].folder"),
         (job(datasets=[dataset(folder="a\0b")]), "job.datasets[0].folder"),
         (job(datasets=[dataset(caption_policy="some")]), "job.datasets[0].caption_policy"),
+        (job(datasets=[dataset(regularisation=True)]), "regularisation sets alone"),
+        (job(datasets=[dataset(regularisation=1), dataset()]), "job.datasets[0].regularisation"),
+        (job(datasets=[dataset(options=[])]), "job.datasets[0].options must be of type dict"),
     ],
 )
 def test_a_fault_is_bad_job_and_names_the_field(body, named):

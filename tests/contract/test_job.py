@@ -81,6 +81,23 @@ def test_a_job_may_go_on_with_a_finished_lora() -> None:
     assert parse_job(JOB).init is None
 
 
+def test_a_dataset_may_have_options_and_regularise() -> None:
+    own = {"regularisation": True, "options": {"flip_aug": True, "caption_prefix": ""}}
+    own |= {"dataset_options": {"resolution": "768,768", "train_batch_size": 2}}
+    both = [*JOB["datasets"], JOB["datasets"][0] | own]
+    written = json.loads(Job.model_validate(JOB | {"datasets": both}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+    plain, regularising = parse_job(written).datasets
+
+    assert (plain.regularisation, plain.options, plain.dataset_options) == (False, {}, {})
+    assert regularising.regularisation
+    assert {"options": regularising.options, "dataset_options": regularising.dataset_options} == {
+        name: own[name] for name in ("options", "dataset_options")
+    }
+    assert parse_job(JOB).datasets[0] == plain
+
+
 @pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
 def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> None:
     lacking = {name: value for name, value in JOB.items() if name != field}

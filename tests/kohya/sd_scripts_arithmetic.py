@@ -46,9 +46,9 @@ def _reckon(trainer: Any, args: Any, case: dict, statements: list[ast.stmt]) -> 
 
     train_util.prepare_dataset_args(args, True)
     sanitizer = config_util.ConfigSanitizer(True, True, args.masked_loss, True)
-    blueprint = config_util.BlueprintGenerator(sanitizer).generate(
-        {"datasets": case["datasets"]}, args
-    )
+    written = case.get("dataset_config")
+    config = config_util.load_user_config(written) if written else {"datasets": case["datasets"]}
+    blueprint = config_util.BlueprintGenerator(sanitizer).generate(config, args)
     group, _ = config_util.generate_dataset_group_by_blueprint(blueprint.dataset_group)
     trainer.assert_extra_args(args, group, None)
     loader = torch.utils.data.DataLoader(group, batch_size=1, shuffle=True)
@@ -66,6 +66,7 @@ def _reckon(trainer: Any, args: Any, case: dict, statements: list[ast.stmt]) -> 
     )
     _execute(after, names)
     return {
+        "regularisation": sum(map(_regularisation, group.datasets)),
         "datasets": [_layout(dataset) for dataset in group.datasets],
         "batches": batches,
         "samples": group.num_train_images,
@@ -83,6 +84,10 @@ def _layout(dataset: Any) -> dict:
         "buckets": [[*reso, images[reso], samples[reso]] for reso in sorted(images)],
         "batches": len(dataset),
     }
+
+
+def _regularisation(dataset: Any) -> int:
+    return sum(info.num_repeats for info in dataset.image_data.values() if info.is_reg)
 
 
 def _step_statements(source: Path) -> list[ast.stmt]:

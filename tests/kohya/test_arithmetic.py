@@ -20,6 +20,7 @@ pytestmark = pytest.mark.kohya
 
 SEED = 20_260_731
 GENERATED = 120
+WITH_OWN_OPTIONS = 80
 HELPER = Path(__file__).with_name("sd_scripts_arithmetic.py")
 BUCKET_OPTIONS = (
     *("enable_bucket", "min_bucket_reso", "max_bucket_reso"),
@@ -32,7 +33,7 @@ SUFFIXES = (".png", ".jpg", ".webp", ".bmp", ".PNG", ".jpeg")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict, dict, dict]]:
     """Each case with what sd-scripts and what we make of it."""
     folder = tmp_path_factory.mktemp("arithmetic")
-    cases = [*_chosen(folder), *_generated(folder)]
+    cases = [*_chosen(folder), *_generated(folder), *_generated_with_own_options(folder)]
     (folder / "cases.json").write_text(json.dumps(cases))
     settings = Settings.read(Places())
     if not (settings.home / "train_network.py").is_file():
@@ -53,7 +54,7 @@ def test_every_number_is_that_of_sd_scripts(compared: list[tuple[dict, dict, dic
 
     wrong = [(case, theirs, ours) for case, theirs, ours in computed if theirs != ours]
     assert not wrong, f"{len(wrong)} of {len(computed)}, the first: {wrong[0]}"
-    assert len(computed) >= 100
+    assert len(computed) >= 160
     buckets = [one for _, theirs, _ in computed for one in theirs["datasets"]]
     print(f"\n{len(computed)} cases equal, {sum(len(one['buckets']) for one in buckets)} buckets")
 
@@ -96,6 +97,7 @@ def _reckoned(case: dict) -> dict:
     )
     plain = [s for one in case["datasets"] for s in one["subsets"] if not s.get("is_reg")]
     return {
+        "regularisation": sum(layout.regularisation_samples for layout in layouts),
         "datasets": [
             {
                 "buckets": [[*one.resolution, one.images, one.samples] for one in layout.buckets],
@@ -115,15 +117,15 @@ def _dataset(given: dict, case: dict) -> BucketedDataset:
     options = case["options"] | {name: value for name, value in given.items() if name != "subsets"}
     resolution = options["resolution"]
     if isinstance(resolution, str):
-        sides = [int(side) for side in resolution.split(",")]
-        resolution = (sides[0], sides[-1])
+        resolution = [int(side) for side in resolution.split(",")]
+    sides = resolution if isinstance(resolution, list) else [resolution]
     return BucketedDataset(
         subsets=tuple(
             Subset(_sizes(one), one["num_repeats"], one.get("is_reg", False))
             for one in given["subsets"]
         ),
         settings=BucketSettings(
-            resolution=tuple(resolution),
+            resolution=(sides[0], sides[-1]),
             step_of_family={"sd_1_5": 64, "sd_xl": 32}[case["fm_type"]],
             **{name: options[name] for name in BUCKET_OPTIONS if name in options},
         ),
@@ -249,6 +251,49 @@ def _generated(folder: Path) -> Iterator[dict]:
             own = {"batch_size": drawn.randint(1, 9)} if drawn.random() < 0.2 else {}
             datasets.append({"subsets": subsets} | own)
         yield _case(datasets, **_any_options(drawn))
+
+
+def _generated_with_own_options(folder: Path) -> Iterator[dict]:
+    """Several datasets, each with what it has otherwise, and with regularisation sets."""
+    drawn = random.Random(SEED + 1)
+    for number in range(WITH_OWN_OPTIONS):
+        place = folder / f"own_{number:03d}"
+        options = _any_options(drawn)
+        datasets = [
+            {"subsets": _any_subsets(drawn, place / str(index))}
+            | _any_own_options(drawn, options["fm_type"])
+            for index in range(drawn.randint(1, 4))
+        ]
+        yield _case(datasets, **options)
+
+
+def _any_subsets(drawn: random.Random, place: Path) -> list[dict]:
+    """One or two folders to learn, none to two that regularise them, in any order."""
+    kinds = [False] * drawn.randint(1, 2) + [True] * drawn.choice([0, 1, 1, 2])
+    drawn.shuffle(kinds)
+    return [
+        _subset(
+            place / str(which),
+            [_any_size(drawn) for _ in range(drawn.randint(1, 9))],
+            drawn.randint(1, 5),
+            drawn.choice(SUFFIXES),
+            is_reg=is_reg,
+        )
+        for which, is_reg in enumerate(kinds)
+    ]
+
+
+def _any_own_options(drawn: random.Random, fm_type: str) -> dict:
+    own = {
+        "batch_size": drawn.randint(1, 9),
+        "resolution": drawn.choice([448, 768, [512, 768], [1024, 640]]),
+        "enable_bucket": drawn.random() < 0.8,
+        "bucket_no_upscale": drawn.random() < 0.5,
+        "min_bucket_reso": drawn.choice([64, 192, 256]),
+        "max_bucket_reso": drawn.choice([1024, 1536]),
+        "bucket_reso_steps": drawn.choice([64, 128] if fm_type == "sd_1_5" else [32, 64]),
+    }
+    return {name: value for name, value in own.items() if drawn.random() < 0.5}
 
 
 def _any_size(drawn: random.Random) -> tuple[int, int]:

@@ -127,8 +127,8 @@ def test_the_steps_are_exact_where_the_sizes_are_known() -> None:
     told = steps(train_batch_size=4, max_train_epochs=3)["steps"]
 
     assert told["buckets"] == [
-        {"resolution": [512, 512], "images": 1, "samples": 2},
-        {"resolution": [640, 384], "images": 2, "samples": 4},
+        {"resolution": [512, 512], "images": 1, "samples": 2, "group": 0},
+        {"resolution": [640, 384], "images": 2, "samples": 4, "group": 0},
     ]
     assert (told["steps_per_epoch"], told["total_steps"], told["assumption"]) == (2, 6, None)
 

@@ -239,7 +239,15 @@ def test_nonsense_among_the_options_is_told_and_starts_nothing(
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", '{"a": NaN}', '{"a": Infinity}']
+    "text",
+    [
+        "[" * 100_000,
+        '{"a": ' + "9" * 5000 + "}",
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        r'{"config_params": {"a\ud800": 1}}',
+        r'{"datasets": [{"dataset": "a", "options": {"caption_prefix": "\uDFFFx"}}]}',
+    ],
 )
 def test_a_body_that_no_reader_should_accept_is_a_400(text: str) -> None:
     answer = TRAININGS.post("/trainings", text)

@@ -31,10 +31,11 @@ def test_a_training_is_started_with_its_job_written_first(sagemaker: FakeSageMak
     assert answer.body["steps"] == {
         "images": 3,
         "samples_per_epoch": 30,
+        "regularisation_samples": 0,
         "steps_per_epoch": 30,
         "epochs": 10,
         "total_steps": 300,
-        "buckets": [{"resolution": [512, 512], "images": 3, "samples": 30}],
+        "buckets": [{"resolution": [512, 512], "images": 3, "samples": 30, "group": 0}],
         "assumption": None,
     }
     assert list(sagemaker.jobs) == [answer.body["job_name"]]

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from kohya_trainer.dataset_config import dataset_config
 from kohya_trainer.failure import TrainingFailed
-from kohya_trainer.inputs import ImageFolder, Inputs
+from kohya_trainer.inputs import Inputs
 from kohya_trainer.job import Job
 from kohya_trainer.paths import Paths
 from kohya_trainer.resumed_script import can_count_on
 from kohya_trainer.settings import Settings
-from kohya_trainer.toml_writer import Value, table, tables
+from kohya_trainer.toml_writer import Value, table
 
 Engine = Literal["kohya", "rehearsal"]
 
@@ -79,7 +80,7 @@ def prepare(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> Launc
     config = options(job, inputs, paths, settings) | {"dataset_config": str(dataset_file)}
     adjusted = {} if gpus or chosen == "rehearsal" else _without_gpu(config)
     config_file.write_text(table(config), encoding="utf-8")
-    dataset_file.write_text(dataset_config(inputs), encoding="utf-8")
+    dataset_file.write_text(dataset_config(inputs.folders), encoding="utf-8")
     if chosen == "rehearsal":
         argv, cwd = rehearsal_command(config_file), paths.staging
     else:
@@ -141,22 +142,6 @@ def _start(inputs: Inputs) -> dict[str, Value]:
     if inputs.state:
         return {"resume": str(inputs.state.folder), "initial_step": inputs.state.step}
     return {"network_weights": str(inputs.init)} if inputs.init else {}
-
-
-def dataset_config(inputs: Inputs) -> str:
-    """One dataset with a subset for each folder; repeats are explicit, never read from a name."""
-    return "[[datasets]]\n" + tables("datasets.subsets", [_subset(f) for f in inputs.folders])
-
-
-def _subset(folder: ImageFolder) -> dict[str, Value]:
-    subset: dict[str, Value] = {
-        "image_dir": str(folder.path),
-        "num_repeats": folder.dataset.repeats,
-        "caption_extension": ".txt",
-    }
-    if folder.dataset.caption_policy == "subject":
-        subset["class_tokens"] = folder.dataset.subject
-    return subset
 
 
 def rehearsal_command(config_file: Path) -> tuple[str, ...]:

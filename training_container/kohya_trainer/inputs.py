@@ -41,11 +41,6 @@ class Inputs:
     init: Path | None = None
     state: State | None = None
 
-    @property
-    def images_per_epoch(self) -> int:
-        """Images times repeats."""
-        return sum(folder.images * folder.dataset.repeats for folder in self.folders)
-
 
 def check_inputs(job: Job, paths: Paths) -> Inputs:
     """Find model and images; raises TrainingFailed with the code that says what is wrong."""

@@ -7,7 +7,7 @@ means that the two sides disagree, and the message names the field.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -41,7 +41,11 @@ class Init:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder of captioned images in its channel, and how often an epoch repeats it."""
+    """A folder of captioned images in its channel, and how often an epoch repeats it.
+
+    ``options`` are kohya's for the folder alone; folders whose ``dataset_options`` are equal share
+    buckets and batches.
+    """
 
     channel: str
     dataset_id: str
@@ -49,6 +53,9 @@ class Dataset:
     repeats: int
     subject: str
     caption_policy: CaptionPolicy
+    regularisation: bool = False
+    options: Mapping[str, Value] = field(default_factory=dict)
+    dataset_options: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ def parse_job(data: Any) -> Job:
     datasets = job.value("datasets", list)
     if not datasets:
         raise _bad("job.datasets is empty")
+    if all(isinstance(one, dict) and one.get("regularisation") for one in datasets):
+        raise _bad("job.datasets has regularisation sets alone")
     return Job(
         training_id=job.text("training_id"),
         training_name=job.text("training_name"),
@@ -93,7 +102,7 @@ def parse_job(data: Any) -> Job:
         model=_model(_Object(job.value("model", dict), "job.model")),
         datasets=tuple(_dataset(_Object(d, f"job.datasets[{i}]")) for i, d in enumerate(datasets)),
         config_params=job.value("config_params", dict),
-        keeps_state="keeps_state" not in job.data or job.value("keeps_state", bool),
+        keeps_state=job.optional("keeps_state", True),
         init=_init(job.data.get("init")),
     )
 
@@ -121,6 +130,9 @@ def _dataset(dataset: "_Object") -> Dataset:
         repeats=repeats,
         subject=dataset.value("subject", str),
         caption_policy=dataset.choice("caption_policy", get_args(CaptionPolicy)),
+        regularisation=dataset.optional("regularisation", False),
+        options=dataset.optional("options", {}),
+        dataset_options=dataset.optional("dataset_options", {}),
     )
 
 
@@ -146,6 +158,9 @@ class _Object:
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise _bad(f"{self.where}.{key} must be of type {kind.__name__}")
         return value
+
+    def optional(self, key: str, otherwise: Any) -> Any:
+        return self.value(key, type(otherwise)) if key in self.data else otherwise
 
     def text(self, key: str) -> str:
         value: str = self.value(key, str)

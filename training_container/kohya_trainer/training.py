@@ -125,6 +125,7 @@ def _facts(job: Job, inputs: Inputs, launch: command.Launch) -> dict[str, Any]:
                 "images": folder.images,
                 "captions": folder.captions,
                 "repeats": folder.dataset.repeats,
+                "regularisation": folder.dataset.regularisation,
             }
             for folder in inputs.folders
         ],
@@ -133,7 +134,8 @@ def _facts(job: Job, inputs: Inputs, launch: command.Launch) -> dict[str, Any]:
 
 def _announce(job: Job, inputs: Inputs, launch: command.Launch) -> None:
     for folder in inputs.folders:
-        say(f"{folder.images} images, {folder.captions} captions, x{folder.dataset.repeats}")
+        kind = ", regularisation" if folder.dataset.regularisation else ""
+        say(f"{folder.images} images, {folder.captions} captions, x{folder.dataset.repeats}{kind}")
     for name, change in launch.adjusted.items():
         say(f"option {name}: {change}")
     if launch.engine == "rehearsal":

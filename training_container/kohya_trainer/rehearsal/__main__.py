@@ -11,7 +11,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from kohya_trainer.rehearsal.engine import Rehearsal  # noqa: E402
 from kohya_trainer.rehearsal.images import Images  # noqa: E402
-from kohya_trainer.rehearsal.options import read_options, read_subsets  # noqa: E402
+from kohya_trainer.rehearsal.options import read_datasets, read_options  # noqa: E402
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="kohya_trainer.rehearsal", description=__doc__)
     parser.add_argument("--config_file", type=Path, required=True)
     options = read_options(parser.parse_args().config_file)
-    images = Images(read_subsets(Path(options.dataset_config)))
+    images = Images(read_datasets(Path(options.dataset_config), options.train_batch_size))
     if not images.images:
         print("No data found. Please verify arguments")
         return 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kohya_trainer.rehearsal.bar import Bar
-from kohya_trainer.rehearsal.images import Images
+from kohya_trainer.rehearsal.images import Group, Images
 from kohya_trainer.rehearsal.metadata import make_metadata
 from kohya_trainer.rehearsal.network import Layer, text_encoder_layers, unet_layers
 from kohya_trainer.rehearsal.options import Options
@@ -35,7 +35,7 @@ class Rehearsal:
         self._options = options
         self._step_seconds = step_seconds
         self._images = images
-        self.plan = make_plan(options, len(images.order))
+        self.plan = make_plan(options, images.batches)
         model = Path(options.pretrained_model_name_or_path)
         tensors = read_header(model).tensors
         kind = family(tensors)
@@ -83,8 +83,16 @@ class Rehearsal:
         return step
 
     def _batches(self) -> Iterator[Batch]:
-        order = self._generator.permutation(self._images.order)
-        size = self._options.train_batch_size * self._options.gradient_accumulation_steps
+        """What each step learns from: as many batches, of any dataset, as are accumulated."""
+        batches = [one for group in self._images.groups for one in self._dealt(group)]
+        if len(self._images.groups) > 1:
+            batches = [batches[index] for index in self._generator.permutation(len(batches))]
+        size = self._options.gradient_accumulation_steps
+        starts = range(0, len(batches), size)
+        return (np.concatenate(batches[start : start + size]) for start in starts)
+
+    def _dealt(self, group: Group) -> Iterator[Batch]:
+        order, size = self._generator.permutation(group.order), group.batch_size
         return (order[start : start + size] for start in range(0, len(order), size))
 
     def _step(self, index: int, step: int, batch: Batch) -> None:
@@ -160,10 +168,12 @@ def announce(plan: Plan, options: Options, images: Images, learning: int) -> Non
     if options.without_effect:
         print(f"REHEARSAL: without effect here: {', '.join(options.without_effect)}")
     print("running training / 学習開始")
-    print(f"  num train images * repeats / 学習画像の数×繰り返し回数: {len(images.order)}")
+    print(f"  num train images * repeats / 学習画像の数×繰り返し回数: {images.train_images}")
+    print(f"  num reg images / 正則化画像の数: {images.reg_images}")
     print(f"  num batches per epoch / 1epochのバッチ数: {plan.batches_per_epoch}")
     print(f"  num epochs / epoch数: {plan.epochs}")
-    print(f"  batch size per device / バッチサイズ: {options.train_batch_size}")
+    sizes = ", ".join(str(group.batch_size) for group in images.groups)
+    print(f"  batch size per device / バッチサイズ: {sizes}")
     print(f"  total optimization steps / 学習ステップ数: {plan.steps}", flush=True)
 
 

@@ -4,13 +4,14 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kohya_trainer.inputs import image_paths
-from kohya_trainer.rehearsal.options import Subset
+from kohya_trainer.rehearsal.options import Dataset, Subset
 
 Vector = NDArray[np.float32]
 
@@ -32,14 +33,43 @@ class Image:
     subset: Subset
 
 
-class Images:
-    """All images, each as often as its subset is repeated; vectors are made on first use."""
+@dataclass(frozen=True)
+class Group:
+    """The images of a dataset, by number, each as often as an epoch sees it."""
 
-    def __init__(self, subsets: Sequence[Subset]) -> None:
-        self.images = [image for subset in subsets for image in _images(subset)]
-        repeats = [image.subset.num_repeats for image in self.images]
-        self.order = np.repeat(np.arange(len(self.images)), repeats)
+    images: tuple[Image, ...]
+    order: NDArray[np.int_]
+    batch_size: int
+
+
+class Images:
+    """All images, in the groups that share batches; vectors are made on first use."""
+
+    def __init__(self, datasets: Sequence[Dataset]) -> None:
+        self.groups: list[Group] = []
+        self.images: list[Image] = []
+        for dataset in datasets:
+            images = tuple(image for subset in dataset.subsets for image in _images(subset))
+            numbers = np.arange(len(images)) + len(self.images)
+            order = np.repeat(numbers, repeats(images))
+            self.groups.append(Group(images, order, dataset.batch_size))
+            self.images.extend(images)
         self._vectors: dict[int, tuple[Vector, Vector]] = {}
+
+    @property
+    def batches(self) -> int:
+        """How many batches an epoch has."""
+        return sum(-(-len(group.order) // group.batch_size) for group in self.groups)
+
+    @property
+    def train_images(self) -> int:
+        """Images times repeats, without those of regularisation."""
+        return sum(one.subset.num_repeats for one in self.images if not one.subset.is_reg)
+
+    @property
+    def reg_images(self) -> int:
+        """Regularisation images times repeats, used or not, as sd-scripts tells it."""
+        return sum(one.subset.num_repeats for one in self.images if one.subset.is_reg)
 
     def vectors(self, index: int) -> tuple[Vector, Vector]:
         """The image's and the caption's features, FEATURES numbers each of about unit size."""
@@ -50,20 +80,49 @@ class Images:
 
     def tag_frequency(self) -> dict[str, dict[str, int]]:
         """How often each comma-separated tag occurs, by folder, as sd-scripts counts it."""
-        counted: dict[str, Counter[str]] = {}
-        for image in self.images:
-            tags = (tag.strip().lower() for tag in image.caption.split(","))
-            folder = counted.setdefault(image.subset.image_dir.name, Counter())
-            folder.update(tag for tag in tags if tag)
-        return {folder: dict(tags) for folder, tags in counted.items()}
+        counted: dict[str, dict[str, int]] = {}
+        for group in self.groups:  # a folder that is in several is counted once
+            counted = _tags(group) | counted
+        return counted
 
     def folders(self) -> dict[str, dict[str, int]]:
-        """Repeats and images of each folder."""
-        counts = Counter(image.subset for image in self.images)
-        return {
-            subset.image_dir.name: {"n_repeats": subset.num_repeats, "img_count": count}
-            for subset, count in counts.items()
-        }
+        """Repeats and images of each folder that is learnt; one that is in several has a number."""
+        found: dict[str, dict[str, int]] = {}
+        for group in self.groups:
+            for subset, count in Counter(image.subset for image in group.images).items():
+                name, number = subset.image_dir.name, 2
+                while name in found:
+                    name, number = f"{subset.image_dir.name} ({number})", number + 1
+                if not subset.is_reg:
+                    found[name] = {"n_repeats": subset.num_repeats, "img_count": count}
+        return found
+
+
+def repeats(images: Sequence[Image]) -> list[int]:
+    """How often an epoch sees each image of a dataset.
+
+    Regularisation images are taken until there are as many as of the others; where all are too few,
+    each in turn is repeated once more (library/train_util.py:2175).
+    """
+    found = [0 if one.subset.is_reg else one.subset.num_repeats for one in images]
+    wanted, seen = sum(found), 0
+    extra = [index for index, one in enumerate(images) if one.subset.is_reg]
+    for index in extra:
+        if seen < wanted:
+            found[index] = images[index].subset.num_repeats
+            seen += found[index]
+    for index in islice(cycle(extra), max(wanted - seen, 0)):
+        found[index] += 1
+    return found
+
+
+def _tags(group: Group) -> dict[str, dict[str, int]]:
+    counted: dict[str, Counter[str]] = {}
+    for image in group.images:
+        tags = (tag.strip().lower() for tag in image.caption.split(","))
+        folder = counted.setdefault(image.subset.image_dir.name, Counter())
+        folder.update(tag for tag in tags if tag)
+    return {folder: dict(tags) for folder, tags in counted.items()}
 
 
 def image_vector(path: Path) -> Vector:

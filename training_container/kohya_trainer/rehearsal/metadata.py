@@ -92,8 +92,8 @@ def _training(options: Options, family: str, plan: Plan) -> dict[str, Any]:
 def _dataset(options: Options, images: Images) -> dict[str, Any]:
     return {
         "ss_resolution": options.resolution,
-        "ss_num_train_images": len(images.order),
-        "ss_num_reg_images": 0,
+        "ss_num_train_images": images.train_images,
+        "ss_num_reg_images": images.reg_images,
         "ss_tag_frequency": json.dumps(images.tag_frequency()),
         "ss_dataset_dirs": json.dumps(images.folders()),
     }

@@ -28,6 +28,15 @@ class Subset:
     num_repeats: int
     class_tokens: str
     caption_extension: str
+    is_reg: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Folders that share batches."""
+
+    subsets: tuple[Subset, ...]
+    batch_size: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +97,13 @@ def read_options(path: Path) -> Options:
     return Options(**known, without_effect=tuple(sorted(others)))
 
 
-def read_subsets(path: Path) -> list[Subset]:
-    """The subsets of the dataset config."""
+def read_datasets(path: Path, batch_size: int) -> list[Dataset]:
+    """The datasets of the dataset config; the batch size is that of those without their own."""
     config = tomllib.loads(path.read_text(encoding="utf-8"))
-    return [_subset(subset) for dataset in config["datasets"] for subset in dataset["subsets"]]
+    return [
+        Dataset(tuple(map(_subset, dataset["subsets"])), dataset.get("batch_size", batch_size))
+        for dataset in config["datasets"]
+    ]
 
 
 def _subset(values: Mapping[str, Any]) -> Subset:
@@ -100,6 +112,7 @@ def _subset(values: Mapping[str, Any]) -> Subset:
         num_repeats=values.get("num_repeats", 1),
         class_tokens=values.get("class_tokens", ""),
         caption_extension=values.get("caption_extension", ".caption"),
+        is_reg=values.get("is_reg", False),
     )
 
 

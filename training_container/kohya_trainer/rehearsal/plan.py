@@ -1,4 +1,4 @@
-"""How many steps and epochs, counted as sd-scripts counts them when there is one bucket.
+"""How many steps and epochs, counted as sd-scripts counts them when each dataset has one bucket.
 
 train_network.py:806 and :938 at the pinned commit.
 """
@@ -25,9 +25,8 @@ class Plan:
         return every is not None and epoch % every == 0 and epoch < self.epochs
 
 
-def make_plan(options: Options, images: int) -> Plan:
-    """The plan for so many images, repeats counted."""
-    batches = math.ceil(images / options.train_batch_size)
+def make_plan(options: Options, batches: int) -> Plan:
+    """The plan for an epoch of so many batches."""
     steps_per_epoch = math.ceil(batches / options.gradient_accumulation_steps)
     steps = options.max_train_steps
     if options.max_train_epochs is not None:

@@ -1,0 +1,79 @@
+"""The datasets of a request as a training takes them, once they are found and fit."""
+
+from collections.abc import Iterator, Sequence
+
+from lambdas.core.errors import Fault, pointer
+from lambdas.datasets.schema import Dataset, Report
+from lambdas.trainings.dataset_groups import Group, groups_of
+from lambdas.trainings.schema import DatasetChoice, DatasetUsed
+
+
+def use(
+    choices: Sequence[DatasetChoice],
+    found: Sequence[Dataset | None],
+    groups: Sequence[Group],
+    faults: list[Fault],
+) -> tuple[DatasetUsed, ...]:
+    """Return the datasets that can be trained on; of the others say why not."""
+    twice = _twice(found, groups)
+    used = []
+    for index, (choice, dataset) in enumerate(zip(choices, found, strict=True)):
+        where = pointer("datasets", index, "dataset")
+        if dataset is None:
+            faults.append(
+                Fault(where, f"there is no dataset {choice.dataset}: GET /datasets lists them")
+            )
+        elif dataset.status != "ready" or dataset.report is None:
+            faults.append(Fault(where, f"{dataset.name} is {dataset.status}: complete it first"))
+        elif index in twice:
+            text = (
+                f"{dataset.name} stands twice: raise its repeats instead, or give one of them "
+                "another resolution in options"
+            )
+            faults.append(Fault(where, text))
+        else:
+            faults.extend(_without_captions(index, choice, dataset, dataset.report))
+            used.append(_used(choice, dataset, dataset.report, groups_of(index, groups)))
+    return tuple(used)
+
+
+def _twice(found: Sequence[Dataset | None], groups: Sequence[Group]) -> set[int]:
+    """Return the entries of one dataset in one group: sd-scripts ignores the second
+    (train_util.py:2121)."""
+    twice: set[int] = set()
+    for group in groups:
+        first: dict[str, int] = {}
+        for index in group.members:
+            dataset = found[index]
+            if dataset and first.setdefault(dataset.id, index) != index:
+                twice |= {first[dataset.id], index}
+    return twice
+
+
+def _without_captions(
+    index: int, choice: DatasetChoice, dataset: Dataset, report: Report
+) -> Iterator[Fault]:
+    if choice.caption_policy == "required" and report.images_without_caption:
+        text = (
+            f"is required, but {dataset.name} has images without caption, "
+            f"{report.images_without_caption[0]} for one: take subject or empty, or make the "
+            "dataset anew with their captions"
+        )
+        yield Fault(pointer("datasets", index, "caption_policy"), text)
+
+
+def _used(
+    choice: DatasetChoice, dataset: Dataset, report: Report, groups: list[int]
+) -> DatasetUsed:
+    return DatasetUsed(
+        id=dataset.id,
+        name=dataset.name,
+        folder=dataset.prefix,
+        repeats=choice.repeats or dataset.repeats,
+        subject=dataset.subject,
+        caption_policy=choice.caption_policy or dataset.caption_policy,
+        images=report.images,
+        regularisation=choice.regularisation,
+        options=choice.options,
+        groups=groups,
+    )
