@@ -13,7 +13,7 @@ import pytest
 
 from kohya_trainer.failure import TrainingFailed, as_line
 from kohya_trainer.job import parse_job
-from kohya_trainer.metrics import Row
+from kohya_trainer.rows import Row
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Progress as ContainerProgress
 from kohya_trainer.safetensors_file import family
