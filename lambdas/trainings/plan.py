@@ -7,7 +7,7 @@ from typing import Any
 from lambdas.core.errors import Fault, pointer
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import kohya
+from lambdas.trainings import kohya, samples
 from lambdas.trainings.arithmetic import (
     STEPS_BY_DEFAULT,
     BucketedDataset,
@@ -21,6 +21,7 @@ from lambdas.trainings.buckets import CannotBucket, settings_from
 from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
+from lambdas.trainings.samples_schema import SamplePrompt
 from lambdas.trainings.schema import (
     BucketUsed,
     DatasetUsed,
@@ -68,6 +69,7 @@ class Plan:
     datasets: tuple[DatasetUsed, ...] = ()
     continue_from: ModelUsed | None = None
     steps: Steps | None = None
+    sample_prompts: tuple[SamplePrompt, ...] = ()
 
 
 def make_plan(
@@ -94,17 +96,21 @@ def make_plan(
     )
     faults.extend(resolved.faults)
     faults.extend(other_shape(resolved.params, taken_over))
+    faults.extend(samples.faults(request.sample_prompts, fm_type))
+    params = samples.timed(request.sample_prompts, resolved.params)
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
-    warnings = resolved.warnings
+    warnings = (*resolved.warnings, *samples.warnings(request.sample_prompts, params))
     if steps:
-        warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
+        total, epochs = steps.total_steps, steps.epochs
+        warnings += kohya.against_steps(params, total, epochs)
+        warnings += tuple(samples.against_steps(request.sample_prompts, params, total, epochs))
     return Plan(
         faults=tuple(faults),
         instance=instance,
         max_runtime_minutes=request.max_runtime_minutes or settings.default_max_runtime_minutes,
         preset=preset,
-        params=resolved.params,
+        params=params,
         warnings=warnings,
         corrections=resolved.corrections,
         fm_type=fm_type,
@@ -112,6 +118,7 @@ def make_plan(
         datasets=datasets,
         continue_from=_model_used(found.continue_from),
         steps=steps,
+        sample_prompts=samples.resolved(request.sample_prompts, fm_type, params),
     )
 
 

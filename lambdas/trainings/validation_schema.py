@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from lambdas.core.errors import Fault
+from lambdas.trainings.samples_schema import SamplePrompt
 from lambdas.trainings.schema import FmType, Frozen, NewTraining, Preset, Steps
 
 
@@ -85,6 +86,7 @@ class Validation(Frozen):
     instance_type: str
     preset: Preset
     config_params: dict[str, Any] = Field(description="The options that would be trained with.")
+    sample_prompts: list[SamplePrompt] = Field(description="With what the requests left open.")
     toml: str = Field(description="The same as sd-scripts' --config_file, by section.")
     steps: Steps | None
     estimate: Estimate

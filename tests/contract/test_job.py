@@ -13,9 +13,9 @@ import pytest
 
 from kohya_trainer.failure import TrainingFailed, as_line
 from kohya_trainer.job import parse_job
-from kohya_trainer.rows import Row
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Progress as ContainerProgress
+from kohya_trainer.rows import Row
 from kohya_trainer.safetensors_file import family
 from kohya_trainer.safetensors_file import read_header as container_header
 from lambdas.models.inspection import inspect

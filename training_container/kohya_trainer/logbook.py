@@ -16,8 +16,8 @@ from pathlib import Path
 from kohya_trainer.paths import Paths
 
 SEGMENT_LINES = 500
-SEGMENTS = 9
-"""Full ones that are kept: with the tail 4,500 to 5,000 lines."""
+KEPT_LINES = 4500
+"""At least, as far as there are so many; at most a segment more."""
 LONGEST_LINE = 1000
 TAIL = "tail.jsonl"
 
@@ -43,10 +43,12 @@ class LogBook:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._lock = threading.Lock()
-        full = max(map(_last_of, self._segments()), default=0)
-        self._open = [line for line in _lines_of(paths.logs / TAIL) if line.number > full]
-        self._next = max((line.number for line in self._open), default=full) + 1
+        self._open: list[Line] = []
         self._changed = False
+        last = max(map(_last_of, self._segments()), default=0)
+        left = [line for line in _lines_of(paths.logs / TAIL) if line.number > last]
+        self._next = left[-1].number + 1 if left else last + 1
+        self._close(left)
 
     def add(self, source: str, text: str) -> None:
         """Note a line. What looks like a token or an address goes; the text may be cut."""
@@ -56,7 +58,7 @@ class LogBook:
             self._open.append(Line(self._next, at, source, cleaned))
             self._next += 1
             self._changed = True
-            del self._open[: -SEGMENT_LINES * (SEGMENTS + 1)]
+            del self._open[: -KEPT_LINES - SEGMENT_LINES]
 
     def write(self) -> None:
         """Write full segments and the tail, when there is something new."""
@@ -66,13 +68,18 @@ class LogBook:
             self._changed = False
             full = len(self._open) // SEGMENT_LINES * SEGMENT_LINES
             for start in range(0, full, SEGMENT_LINES):
-                lines = self._open[start : start + SEGMENT_LINES]
-                name = f"{lines[0].number:08d}-{lines[-1].number:08d}.jsonl"
-                self._paths.write(self._paths.logs / name, _text(lines))
+                self._close(self._open[start : start + SEGMENT_LINES])
             self._open = self._open[full:]
             self._paths.write(self._paths.logs / TAIL, _text(self._open))
-        for old in self._segments()[:-SEGMENTS]:
-            old.unlink()
+        for segment in self._segments():
+            if _last_of(segment) < self._next - KEPT_LINES:
+                segment.unlink()
+
+    def _close(self, lines: list[Line]) -> None:
+        """Make a segment; an earlier attempt's tail is one too, so that the tail follows on it."""
+        if lines:
+            name = f"{lines[0].number:08d}-{lines[-1].number:08d}.jsonl"
+            self._paths.write(self._paths.logs / name, _text(lines))
 
     def _segments(self) -> list[Path]:
         return sorted(self._paths.logs.glob("[0-9]*-[0-9]*.jsonl"))
