@@ -51,6 +51,7 @@ def _readable(text: str) -> str:
 
 
 _Text = Annotated[str, Field(max_length=_MOST_IN_ONE), AfterValidator(_readable)]
+_Prompt = Annotated[str, Field(min_length=1, max_length=_MOST_IN_ONE), AfterValidator(_readable)]
 _Side = Annotated[int, Field(ge=_LEAST_SIDE, le=_MOST_SIDE, multiple_of=8, strict=True)]
 
 
@@ -60,7 +61,7 @@ class NewSamplePrompt(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompt: Annotated[_Text, Field(min_length=1)] = Field(
+    prompt: _Prompt = Field(
         description="(word:1.2) gives a word weight.", examples=["tusiji, a rabbit on the moon"]
     )
     negative_prompt: _Text | None = None
@@ -69,7 +70,7 @@ class NewSamplePrompt(BaseModel):
     )
     height: _Side | None = Field(default=None, description="As width.")
     steps: int = Field(default=30, ge=1, le=150, strict=True)
-    cfg_scale: float = Field(default=7.5, ge=0, le=30, allow_inf_nan=False)
+    cfg_scale: float = Field(default=7.5, ge=0, le=30, allow_inf_nan=False, strict=True)
     seed: int = Field(
         default=42,
         ge=0,

@@ -88,8 +88,7 @@ class LogBook:
 def clean(text: str) -> str:
     """The text on one line, without tokens; of an address only the host is left."""
     printable = "".join(char if char.isprintable() else " " for char in text[: 4 * LONGEST_LINE])
-    whole = printable.encode("utf-8", "replace").decode("utf-8").rstrip()
-    told = _TOKEN.sub("[token]", _URL.sub(r"\1\2/...", whole))
+    told = _TOKEN.sub("[token]", _URL.sub(r"\1\2/...", printable.rstrip()))
     return told if len(told) <= LONGEST_LINE else f"{told[: LONGEST_LINE - 3]}..."
 
 
