@@ -11,8 +11,10 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.trainings import service
+from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
+from lambdas.trainings.samples_schema import Samples
 from lambdas.trainings.schema import NewTraining, Status, Training
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
@@ -92,10 +94,15 @@ def get_training_metrics(
     caller: CurrentCaller,
     training_id: str,
     since_step: Annotated[int, Query(ge=0, description="Only steps after this one.")] = 0,
-    stride: Annotated[int, Query(ge=1, le=10_000, description="Only every so many steps.")] = 1,
+    stride: Annotated[
+        int, Query(ge=1, le=10_000, description="One row for every so many steps.")
+    ] = 1,
     limit: Annotated[int, Query(ge=1, le=5000, description="Rows at most.")] = 1000,
 ) -> Metrics:
-    """Read the loss curve: a row for each step, in order."""
+    """Read the loss curve: a row for each step, in order.
+
+    A row may stand for several steps of a fast training.
+    """
     return service.metrics(caller, training_id, since_step, stride, limit)
 
 
@@ -110,6 +117,51 @@ def list_training_checkpoints(caller: CurrentCaller, training_id: str) -> Checkp
     One for each epoch, to be tried before the training has ended.
     """
     return service.checkpoints(caller, training_id)
+
+
+@app.get("/trainings/<training_id>/samples", tags=["Trainings"], operation_id="listTrainingSamples")
+def list_training_samples(
+    caller: CurrentCaller, training_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Samples:
+    """List the sample images that are drawn so far, oldest first.
+
+    Each with its prompt and settings, and a download.
+    """
+    return service.samples(caller, training_id, limit, cursor)
+
+
+@app.get("/trainings/<training_id>/logs", tags=["Trainings"], operation_id="getTrainingLogs")
+def get_training_logs(
+    caller: CurrentCaller,
+    training_id: str,
+    since: Annotated[
+        int | None,
+        Query(
+            ge=0,
+            description="Only lines after this one: `next_since` of the answer before, or 0 for "
+            "all that are kept; absent: the newest `limit`.",
+        ),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Lines at most.")] = 200,
+) -> LogLines:
+    """Read what the job prints, while it runs and afterwards.
+
+    Progress bars come every 10 seconds.
+    """
+    return service.logs(caller, training_id, since, limit)
+
+
+@app.get(
+    "/trainings/<training_id>/tensorboard",
+    tags=["Trainings"],
+    operation_id="listTrainingTensorBoardFiles",
+)
+def list_training_tensorboard_files(caller: CurrentCaller, training_id: str) -> TensorBoardFiles:
+    """List the event files for TensorBoard.
+
+    Put each at its path below a folder and start `tensorboard --logdir` there.
+    """
+    return service.tensorboard(caller, training_id)
 
 
 handler = http.handler_of(app)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lambdas.datasets.schema import CaptionPolicy
+from lambdas.trainings.samples_schema import MOST_PROMPTS, SamplePrompt
 from lambdas.trainings.schema import MOST_DATASETS, FmType, Frozen
 
 _MOST_FOLDERS = (MOST_DATASETS // 2 + 1) * (
@@ -67,3 +68,4 @@ class Job(Frozen):
         "is several times the LoRA's size.",
     )
     init: JobInit | None = None
+    sample_prompts: list[SamplePrompt] = Field(default=[], max_length=MOST_PROMPTS)

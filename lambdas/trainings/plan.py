@@ -6,12 +6,13 @@ from typing import Any
 from lambdas.core.errors import Fault
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import dataset_options, kohya, regularisation
+from lambdas.trainings import dataset_options, kohya, regularisation, samples
 from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.dataset_groups import Group, group
 from lambdas.trainings.datasets_used import use
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
+from lambdas.trainings.samples_schema import SamplePrompt
 from lambdas.trainings.schema import (
     DatasetUsed,
     FmType,
@@ -51,6 +52,7 @@ class Plan:
     groups: tuple[Group, ...] = ()
     continue_from: ModelUsed | None = None
     steps: Steps | None = None
+    sample_prompts: tuple[SamplePrompt, ...] = ()
 
 
 def make_plan(
@@ -86,21 +88,29 @@ def make_plan(
     faults.extend(regularisation.alone(request.datasets))
     if not checked.faults:
         faults.extend(regularisation.unplaced(checked.entries, groups))
-    warnings = resolved.warnings + checked.warnings
+    faults.extend(samples.faults(request.sample_prompts, fm_type))
+    params = samples.timed(request.sample_prompts, resolved.params)
+    warnings = (
+        *resolved.warnings,
+        *checked.warnings,
+        *samples.warnings(request.sample_prompts, params),
+    )
     sizes = known_sizes(found.datasets)
     if not faults:
-        faults.extend(misfits(datasets, sizes, groups, resolved.params, family))
+        faults.extend(misfits(datasets, sizes, groups, params, family))
     steps = None
     if not faults:
-        steps = reckon(datasets, sizes, groups, resolved.params, family, instance.gpus)
-        warnings += tuple(regularisation.warnings(datasets, groups, resolved.params))
-        warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
+        steps = reckon(datasets, sizes, groups, params, family, instance.gpus)
+        total, epochs = steps.total_steps, steps.epochs
+        warnings += tuple(regularisation.warnings(datasets, groups, params))
+        warnings += kohya.against_steps(params, total, epochs)
+        warnings += tuple(samples.against_steps(request.sample_prompts, params, total, epochs))
     return Plan(
         faults=tuple(faults),
         instance=instance,
         max_runtime_minutes=request.max_runtime_minutes or settings.default_max_runtime_minutes,
         preset=preset,
-        params=resolved.params,
+        params=params,
         warnings=warnings,
         corrections=resolved.corrections + tuple(fix for one in own for fix in one.corrections),
         fm_type=fm_type,
@@ -109,6 +119,7 @@ def make_plan(
         groups=groups,
         continue_from=_model_used(found.continue_from),
         steps=steps,
+        sample_prompts=samples.resolved(request.sample_prompts, fm_type, params),
     )
 
 

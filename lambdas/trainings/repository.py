@@ -88,17 +88,25 @@ def events(training_id: str, limit: int, after: str | None) -> Page:
 
 
 def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[list[MetricsRow]]:
-    """Yield the rows of the steps after `since_step`, a segment at a time, read when reached."""
+    """Yield the rows of the steps after `since_step`, a segment at a time, read when reached.
+
+    What is younger than the last segment stands in the tail; that is read first, since what becomes
+    a segment meanwhile leaves it.
+    """
     prefix = f"{checkpoints_of(workspace, training_id)}metrics/"
+    tail = _rows(f"{prefix}tail.jsonl")
     for found in bucket.objects_under(prefix):
         last = found.key.rpartition("/")[2].partition(".")[0].rpartition("-")[2]
         if not last.isdecimal() or int(last) <= since_step:
             continue
-        lines = (bucket.read(found.key) or b"").splitlines()
-        rows = map(MetricsRow.model_validate_json, lines)
-        yield [row for row in rows if row.step > since_step]
+        yield [row for row in _rows(found.key) if row.step > since_step]
         # After an interruption segments may overlap until the job has tidied them in S3.
         since_step = int(last)
+    yield [row for row in tail if row.step > since_step]
+
+
+def _rows(key: str) -> list[MetricsRow]:
+    return [MetricsRow.model_validate_json(line) for line in (bucket.read(key) or b"").splitlines()]
 
 
 def read_progress(workspace: str, training_id: str) -> Progress | None:

@@ -18,15 +18,36 @@ class TrainingEvent(Frozen):
     message: str
 
 
+class RowGpu(Frozen):
+    """What a GPU had at about that time."""
+
+    memory_used_mib: int | None
+    memory_total_mib: int | None
+    utilization_percent: int | None
+
+
 class MetricsRow(Frozen):
-    """One optimizer step."""
+    """One optimizer step, or several of a fast training.
+
+    After step 1,000 there are at most ten rows a second.
+    """
 
     step: int
+    steps: int = Field(
+        default=1,
+        description="How many steps it stands for, of which `step` is the last; `loss` and "
+        "`seconds_per_step` are their means.",
+    )
     epoch: int | None = None
     loss: float | None = None
     average_loss: float | None = None
     learning_rates: dict[str, float | None] = Field(default={})
     seconds_per_step: float | None = None
+    gpus: list[RowGpu] | None = Field(default=None, description="null: there is none.")
+
+    def meets(self, stride: int) -> bool:
+        """Say whether `stride` divides one of its steps."""
+        return self.step // stride > (self.step - self.steps) // stride
 
 
 class Metrics(Frozen):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lambdas.core.names import Name, Reference
 from lambdas.datasets.schema import CaptionPolicy
+from lambdas.trainings.samples_schema import MOST_PROMPTS, NewSamplePrompt, SamplePrompt
 
 MOST_DATASETS = 16
 MOST_TAGS = 20
@@ -111,6 +112,12 @@ class NewTraining(Request):
         "Strict: a number is no text, and nothing is corrected; POST /trainings/validate corrects.",
         examples=[{"network_dim": 16, "max_train_epochs": 10}],
     )
+    sample_prompts: list[NewSamplePrompt] = Field(
+        default=[],
+        max_length=MOST_PROMPTS,
+        description="Drawn while the training runs, to see what it learns: at each epoch's end, "
+        "unless the options sample_every_n_epochs or sample_every_n_steps say otherwise.",
+    )
     tags: Annotated[
         dict[
             Annotated[str, Field(min_length=1, max_length=128, pattern=TAG_PATTERN)],
@@ -183,6 +190,19 @@ class DatasetUsed(Frozen):
     )
 
 
+class Gpu(Frozen):
+    """A GPU of the job's; null is what it does not tell."""
+
+    index: int
+    name: str
+    memory_total_mib: int | None
+    memory_used_mib: int | None
+    memory_peak_mib: int | None = Field(
+        description="The most that was in use, looked at every 5 seconds."
+    )
+    utilization_percent: int | None
+
+
 class Progress(Frozen):
     """How far a training is, as its container last told."""
 
@@ -198,6 +218,7 @@ class Progress(Frozen):
     average_loss: float | None
     seconds_per_step: float | None
     seconds_remaining: float | None
+    gpus: list[Gpu] | None = Field(default=None, description="null: there is none.")
     updated_at: datetime
 
 
@@ -229,6 +250,7 @@ class Training(Frozen):
     spot: bool
     max_runtime_minutes: int
     config_params: dict[str, Any]
+    sample_prompts: list[SamplePrompt] = []
     tags: dict[str, str]
     steps: Steps
     progress: Progress | None = Field(default=None, description="null until the job tells.")

@@ -7,13 +7,25 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
+from lambdas.trainings import (
+    creation,
+    failures,
+    kohya,
+    launcher,
+    log_reading,
+    offers,
+    repository,
+    results,
+    transitions,
+)
 from lambdas.trainings.estimate import estimate_of
 from lambdas.trainings.job_datasets import job_datasets
 from lambdas.trainings.job_schema import Job, JobInit, JobModel
+from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
+from lambdas.trainings.samples_schema import Samples
 from lambdas.trainings.schema import FINAL, ModelUsed, NewTraining, Status, Training
 from lambdas.trainings.settings import Settings
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
@@ -37,6 +49,7 @@ def validate(caller: Caller, request: TrainingDraft) -> Validation:
         preset=plan.preset,
         config_params=plan.params,
         datasets=list(plan.datasets),
+        sample_prompts=list(plan.sample_prompts),
         toml=kohya.to_toml(plan.params),
         steps=plan.steps,
         estimate=estimate_of(plan, Settings.load()),
@@ -118,12 +131,12 @@ def events(
 
 
 def metrics(caller: Caller, training_id: str, since_step: int, stride: int, limit: int) -> Metrics:
-    """Return rows of the steps after `since_step` whose number `stride` divides."""
+    """Return rows of the steps after `since_step`, one for each `stride` steps."""
     repository.get(caller.workspace, training_id)
     segments = repository.metrics_from(caller.workspace, training_id, since_step)
     read = list(islice(segments, _SEGMENTS_PER_ANSWER))
     rows = [row for segment in read for row in segment]
-    chosen = [row for row in rows if row.step % stride == 0]
+    chosen = [row for row in rows if row.meets(stride)]
     if len(chosen) > limit:
         return Metrics(data=chosen[:limit], next_since_step=chosen[limit - 1].step)
     more = len(read) == _SEGMENTS_PER_ANSWER
@@ -134,6 +147,29 @@ def checkpoints(caller: Caller, training_id: str) -> Checkpoints:
     """Return the LoRAs that a training has finished so far."""
     repository.get(caller.workspace, training_id)
     return Checkpoints(data=repository.read_checkpoints(caller.workspace, training_id))
+
+
+def samples(caller: Caller, training_id: str, limit: int, cursor: str | None) -> Samples:
+    """Return sample images that a training has drawn so far, in the order of their steps."""
+    training = repository.get(caller.workspace, training_id).training
+    scope = f"samples:{training_id}"
+    after = pages.from_cursor(scope, cursor)
+    prompts = training.sample_prompts
+    found = results.read_samples(caller.workspace, training_id, prompts, limit + 1, after)
+    last = found[limit - 1].file_name if len(found) > limit else None
+    return Samples(data=found[:limit], next_cursor=pages.to_cursor(scope, last))
+
+
+def logs(caller: Caller, training_id: str, since: int | None, limit: int) -> LogLines:
+    """Return lines of a training's log after `since`, without it the newest."""
+    repository.get(caller.workspace, training_id)
+    return log_reading.read_log(caller.workspace, training_id, since, limit)
+
+
+def tensorboard(caller: Caller, training_id: str) -> TensorBoardFiles:
+    """Return the event files that TensorBoard reads."""
+    repository.get(caller.workspace, training_id)
+    return TensorBoardFiles(data=results.read_tensorboard(caller.workspace, training_id))
 
 
 def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
@@ -155,6 +191,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         spot=request.spot,
         max_runtime_minutes=plan.max_runtime_minutes,
         config_params=plan.params,
+        sample_prompts=list(plan.sample_prompts),
         tags=request.tags,
         steps=plan.steps,
         job_name=launcher.job_name(Settings.load().deployment, workspace, training_id),
@@ -175,6 +212,7 @@ def _job(workspace: str, training: Training) -> Job:
         datasets=job_datasets(training.datasets, training.config_params),
         config_params=training.config_params,
         init=_init(training.continue_from),
+        sample_prompts=training.sample_prompts,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from lambdas.core.errors import Fault
+from lambdas.trainings.samples_schema import SamplePrompt
 from lambdas.trainings.schema import DatasetUsed, FmType, Frozen, NewTraining, Preset, Steps
 
 
@@ -93,6 +94,7 @@ class Validation(Frozen):
     datasets: list[DatasetUsed] = Field(
         description="The datasets as they would be trained on, less those that can't be."
     )
+    sample_prompts: list[SamplePrompt] = Field(description="With what the requests left open.")
     toml: str = Field(description="The same as sd-scripts' --config_file, by section.")
     steps: Steps | None
     estimate: Estimate

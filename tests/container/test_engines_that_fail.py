@@ -249,7 +249,7 @@ def test_a_full_disk_is_told_by_the_wrapper_too(tmp_path, monkeypatch):
 
     make_base(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr("kohya_trainer.watch.write_segment", lambda rows, paths: refuse(0, 0, 0))
+        patched.setattr("kohya_trainer.segments.write_segment", lambda rows, paths: refuse(0, 0, 0))
         _, failure = train(tmp_path, "bar(1, 8, 0.5)", prepared=False)
 
     assert failure["code"] == "disk_full"

@@ -1,8 +1,9 @@
 import json
 import math
 
-from kohya_trainer.metrics import Curve, write_segment
+from kohya_trainer.metrics import Curve
 from kohya_trainer.paths import Paths
+from kohya_trainer.segments import write_segment
 from kohya_trainer.tfevents import Scalar
 
 
@@ -62,11 +63,13 @@ def test_a_row_is_json_with_the_digits_that_the_file_holds():
 
     assert json.loads(row.as_json()) == {
         "step": 2,
+        "steps": 1,
         "epoch": 1,
         "loss": 0.5,
         "average_loss": 0.5,
         "learning_rates": {"unet": 1e-4},
         "seconds_per_step": 2.5,
+        "gpus": None,
     }
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kohya_trainer.metrics import Row, write_segment
 from kohya_trainer.paths import Paths
 from kohya_trainer.resume import take_up
 from kohya_trainer.resumed_script import COUNTING, can_count_on
+from kohya_trainer.rows import Row
+from kohya_trainer.segments import write_segment
 from kohya_trainer.states import MANIFEST, StateShelf
 from tests.container.support import (
     dataset,

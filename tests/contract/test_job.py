@@ -5,6 +5,7 @@ made on both sides at once.
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,20 @@ import jsonschema
 import pytest
 
 from kohya_trainer.failure import TrainingFailed, as_line
+from kohya_trainer.gpus import Gpu
 from kohya_trainer.job import parse_job
-from kohya_trainer.metrics import Row
+from kohya_trainer.logbook import LogBook
+from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Progress as ContainerProgress
+from kohya_trainer.rows import Row
 from kohya_trainer.safetensors_file import family
 from kohya_trainer.safetensors_file import read_header as container_header
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import read_header
 from lambdas.trainings import failures
 from lambdas.trainings.job_schema import Job
+from lambdas.trainings.logs_schema import LogLine
 from lambdas.trainings.results_schema import MetricsRow
 from lambdas.trainings.schema import Progress
 from tests.unit.fakes import SD_1_5, SD_XL, safetensors_file
@@ -98,6 +103,41 @@ def test_a_dataset_may_have_options_and_regularise() -> None:
     assert parse_job(JOB).datasets[0] == plain
 
 
+def test_sample_prompts_mean_the_same_on_both_sides() -> None:
+    prompt = {
+        "prompt": "a rabbit --w 3",
+        "negative_prompt": None,
+        "width": 512,
+        "height": 768,
+        "steps": 30,
+        "cfg_scale": 7.0,
+        "seed": 2**32 - 1,
+        "sampler": "dpmsolver++",
+    }
+    second = prompt | {"negative_prompt": "blurry", "cfg_scale": 0}
+    written = json.loads(
+        Job.model_validate(JOB | {"sample_prompts": [prompt, second]}).model_dump_json()
+    )
+
+    jsonschema.validate(written, SCHEMA)
+    read = parse_job(written).sample_prompts
+
+    assert [asdict(one) for one in read] == [prompt, second]
+    assert parse_job(JOB).sample_prompts == ()
+
+
+def test_a_line_of_the_log_means_the_same_on_both_sides(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.make_folders()
+    book = LogBook(paths)
+    book.add("container", "3 images: 兔 " + "x" * 5000)
+    book.write()
+
+    read = LogLine.model_validate_json((paths.logs / "tail.jsonl").read_bytes().splitlines()[0])
+
+    assert (read.number, read.source, len(read.text)) == (1, "container", 1000)
+
+
 @pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
 def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> None:
     lacking = {name: value for name, value in JOB.items() if name != field}
@@ -142,6 +182,10 @@ def test_what_the_container_says_of_a_failure_the_api_understands() -> None:
             position=Position(step=3, total_steps=9, epoch=1, total_epochs=3),
             loss=0.1,
             average_loss=0.2,
+            gpus=[
+                asdict(Gpu(0, "NVIDIA A10G", 23028, None, None)) | {"memory_peak_mib": None},
+                asdict(Gpu(1, "NVIDIA A10G", 23028, 4000, 97)) | {"memory_peak_mib": 9000},
+            ],
         ),
         ContainerProgress(phase="failed", loss=float("nan")),
     ],
@@ -156,6 +200,7 @@ def test_what_the_container_says_of_its_progress_the_api_understands(
 
     assert (read.phase, read.step) == (told.phase, told.position.step)
     assert read.loss is None or read.loss == told.loss
+    assert [gpu.model_dump() for gpu in read.gpus or ()] == list(told.gpus or ())
 
 
 def test_a_row_of_the_loss_curve_means_the_same_on_both_sides() -> None:
@@ -166,9 +211,13 @@ def test_a_row_of_the_loss_curve_means_the_same_on_both_sides() -> None:
         average_loss=float("inf"),
         learning_rates={"unet": 1e-4, "textencoder": float("nan")},
         seconds_per_step=None,
+        steps=3,
+        gpus=[{"memory_used_mib": 1, "memory_total_mib": 2, "utilization_percent": None}],
     )
 
     read = MetricsRow.model_validate_json(row.as_json())
 
     assert (read.step, read.loss, read.average_loss) == (1, 0.5, None)
     assert read.learning_rates == {"unet": 1e-4, "textencoder": None}
+    assert read.steps == 3
+    assert [gpu.model_dump() for gpu in read.gpus or ()] == row.gpus

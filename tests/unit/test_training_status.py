@@ -402,7 +402,7 @@ def test_metrics_are_read_from_the_step_asked_for(training: dict, aws_calls: Aws
     assert [row["step"] for row in page["data"]] == [13, 14, 15, 16, 17]
     assert [row["step"] for row in rest["data"]] == [20, 30]
     assert rest["next_since_step"] is None
-    assert aws_calls.made[:3] == ["GetItem", "ListObjectsV2", "GetObject"]
+    assert aws_calls.made[:4] == ["GetItem", "GetObject", "ListObjectsV2", "GetObject"]
 
 
 def test_the_loras_that_are_finished_so_far_are_listed_with_a_download(

@@ -3,11 +3,13 @@
 import argparse
 import signal
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
 
 from kohya_trainer.failure import TrainingFailed, write_failure
+from kohya_trainer.log import say, write_out
 from kohya_trainer.paths import Paths
 from kohya_trainer.settings import Settings
 from kohya_trainer.training import run
@@ -28,11 +30,13 @@ class _StopSignal:
 def _leave_a_failure(base: Path) -> None:
     """When the program itself breaks, SageMaker shall still be told."""
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        sys.__excepthook__(kind, error, trace)
+    def hook(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
         advice = "This is a fault of the training image: report it with the training's log."
         what = f"The container program broke: {kind.__name__}."
         write_failure(Paths(base).failure, TrainingFailed("training_failed", what, advice))
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            say(line)
+        write_out()
 
     sys.excepthook = hook
 

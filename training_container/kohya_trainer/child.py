@@ -4,13 +4,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kohya_trainer.log import pass_on
 from kohya_trainer.progress import OutputReader, Position
 
 TAIL_LINES = 200
@@ -98,9 +98,9 @@ class Child:
 
     def _on_line(self, line: str) -> None:
         self._tail.append(line)
-        print(line, file=sys.stderr, flush=True)
+        pass_on(line)
 
     def _on_bar(self, line: str) -> None:
         if time.monotonic() - self._bar_passed_on >= BAR_SECONDS:
             self._bar_passed_on = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
+            pass_on(line)

@@ -17,6 +17,7 @@ from kohya_trainer.inputs import Inputs
 from kohya_trainer.job import Job
 from kohya_trainer.paths import Paths
 from kohya_trainer.resumed_script import can_count_on
+from kohya_trainer.sample_prompts import without_prompts, write_prompts
 from kohya_trainer.settings import Settings
 from kohya_trainer.toml_writer import Value, table
 
@@ -37,7 +38,14 @@ WITHOUT_GPU: dict[tuple[str, Value], Value] = {
 """What cannot run without a GPU, and what runs in its place on a machine without one."""
 
 _START = frozenset(
-    {"resume", "initial_step", "initial_epoch", "skip_until_initial_step", "network_weights"}
+    {
+        "resume",
+        "initial_step",
+        "initial_epoch",
+        "skip_until_initial_step",
+        "network_weights",
+        "sample_prompts",
+    }
 )
 
 _WORKERS = frozenset({"max_data_loader_n_workers", "persistent_data_loader_workers"})
@@ -78,6 +86,8 @@ def prepare(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> Launc
     dataset_file = paths.staging / "dataset.toml"
     gpus = 0 if chosen == "rehearsal" or settings.kohya_cpu else count_gpus(settings)
     config = options(job, inputs, paths, settings) | {"dataset_config": str(dataset_file)}
+    prompts = write_prompts(job.sample_prompts, paths)
+    config = config | prompts if prompts else without_prompts(config)
     adjusted = {} if gpus or chosen == "rehearsal" else _without_gpu(config)
     config_file.write_text(table(config), encoding="utf-8")
     dataset_file.write_text(dataset_config(inputs.folders), encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from kohya_trainer.failure import TrainingFailed
+from kohya_trainer.sample_prompts import SamplePrompt
 from kohya_trainer.toml_writer import Value
 
 Family = Literal["sd_1_5", "sd_xl"]
@@ -72,6 +73,7 @@ class Job:
     config_params: Mapping[str, Value]
     keeps_state: bool = True
     init: Init | None = None
+    sample_prompts: tuple[SamplePrompt, ...] = ()
 
 
 def read_job(path: Path) -> Job:
@@ -104,6 +106,7 @@ def parse_job(data: Any) -> Job:
         config_params=job.value("config_params", dict),
         keeps_state=job.optional("keeps_state", True),
         init=_init(job.data.get("init")),
+        sample_prompts=_prompts(job.data.get("sample_prompts", [])),
     )
 
 
@@ -117,6 +120,26 @@ def _init(data: Any) -> Init | None:
     init = _Object(data, "job.init")
     kind = init.choice("kind", get_args(InitKind))
     return Init(init.file_name("channel"), kind, init.file_name("file_name"))
+
+
+def _prompts(data: Any) -> tuple[SamplePrompt, ...]:
+    if not isinstance(data, list):
+        raise _bad("job.sample_prompts must be of type list")
+    return tuple(_prompt(_Object(one, f"job.sample_prompts[{i}]")) for i, one in enumerate(data))
+
+
+def _prompt(prompt: "_Object") -> SamplePrompt:
+    negative = prompt.data.get("negative_prompt") if isinstance(prompt.data, dict) else None
+    return SamplePrompt(
+        prompt=prompt.text("prompt"),
+        negative_prompt=None if negative is None else prompt.value("negative_prompt", str),
+        width=prompt.value("width", int),
+        height=prompt.value("height", int),
+        steps=prompt.value("steps", int),
+        cfg_scale=float(prompt.value("cfg_scale", (int, float))),
+        seed=prompt.value("seed", int),
+        sampler=prompt.text("sampler"),
+    )
 
 
 def _dataset(dataset: "_Object") -> Dataset:
@@ -149,14 +172,15 @@ class _Object:
     data: Any
     where: str
 
-    def value(self, key: str, kind: type) -> Any:
+    def value(self, key: str, kind: type | tuple[type, ...]) -> Any:
         if not isinstance(self.data, dict):
             raise _bad(f"{self.where} is no object")
         if key not in self.data:
             raise _bad(f"{self.where}.{key} is missing")
         value = self.data[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise _bad(f"{self.where}.{key} must be of type {kind.__name__}")
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            names = [one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,))]
+            raise _bad(f"{self.where}.{key} must be of type {' or '.join(names)}")
         return value
 
     def optional(self, key: str, otherwise: Any) -> Any:

@@ -1,16 +1,14 @@
-"""The loss curve: rows from the engine's scalars, kept in immutable segments.
+"""The loss curve: rows from the engine's scalars."""
 
-A segment is named after its first and last step, so a reader knows from a listing what to fetch.
-"""
-
-import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from kohya_trainer.paths import Paths
+from kohya_trainer.rows import Row, unknown
 from kohya_trainer.tfevents import Scalar
+from kohya_trainer.thinning import Thinner
 
 _GROUP = re.compile(r"group\d+")
 
@@ -26,31 +24,6 @@ class _Draft:
     rates: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One step; None is unknown. Learning rates by the name of what is trained."""
-
-    step: int
-    epoch: int | None
-    loss: float | None
-    average_loss: float | None
-    learning_rates: dict[str, float]
-    seconds_per_step: float | None
-
-    def as_json(self) -> str:
-        """One line; what is no finite number becomes null."""
-        return json.dumps(
-            {
-                "step": self.step,
-                "epoch": self.epoch,
-                "loss": _finite(self.loss),
-                "average_loss": _finite(self.average_loss),
-                "learning_rates": {k: _finite(v) for k, v in self.learning_rates.items()},
-                "seconds_per_step": self.seconds_per_step,
-            }
-        )
-
-
 class Curve:
     """Collects scalars into rows without a gap.
 
@@ -61,8 +34,11 @@ class Curve:
     def __init__(self, *, after_step: int = 0, after_epoch: int = 0) -> None:
         self._drafts: dict[int, _Draft] = {}
         self._epoch = after_epoch + 1
+        self._ends: dict[int, int] = {}
+        self._newest = after_step
         self._next = after_step + 1
         self._last_time: float | None = None
+        self._thinner = Thinner()
         self.loss: float | None = None
         self.average_loss: float | None = None
         self.nan_at: int | None = None
@@ -71,20 +47,39 @@ class Curve:
         """Take scalars in the order in which they were logged."""
         for scalar in scalars:
             if scalar.tag == "loss/epoch_average":  # logged at each epoch's end, under its number
+                self._ends[self._epoch] = self._newest
                 self._epoch += 1
             elif scalar.step >= 1 and scalar.tag.startswith(("loss/", "lr/")):
+                self._newest = max(self._newest, scalar.step)
                 self._add_to_step(scalar)
 
-    def take_rows(self, *, through: int | None = None, complete: int = 0) -> list[Row]:
+    def end_of(self, epoch: int) -> int:
+        """The last step of an epoch, the newest one while nobody has said."""
+        return self._ends.get(epoch, self._newest)
+
+    def epoch_of(self, step: int) -> int:
+        """The epoch that a step belongs to."""
+        return min((one for one, end in self._ends.items() if step <= end), default=self._epoch)
+
+    def take_rows(
+        self,
+        *,
+        through: int | None = None,
+        complete: int = 0,
+        gpus: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[Row]:
         """Rows of the steps that are complete: those before the newest, or through a last step.
 
-        complete is a step that is known to be, though it may be the newest.
+        complete is a step that is known to be, though it may be the newest; it has a row, and so
+        has the last one of all. gpus is what the GPUs have now.
         """
         newest = max(self._drafts, default=self._next - 1)
         last = max(newest - 1, complete) if through is None else max(newest, through)
-        rows = [self._row(step) for step in range(self._next, last + 1)]
-        self._next += len(rows)
-        return rows
+        kept = {complete} if through is None else {complete, last}
+        steps = range(self._next, last + 1)
+        self._next = max(self._next, last + 1)
+        rows = (self._row(step, gpus, must=step in kept) for step in steps)
+        return [row for row in rows if row]
 
     def _add_to_step(self, scalar: Scalar) -> None:
         draft = self._drafts.setdefault(scalar.step, _Draft(self._epoch, scalar.time))
@@ -101,38 +96,29 @@ class Curve:
             self.nan_at = scalar.step
         return scalar.value
 
-    def _row(self, step: int) -> Row:
+    def _row(
+        self, step: int, gpus: Sequence[Mapping[str, Any]] | None, *, must: bool
+    ) -> Row | None:
         draft = self._drafts.pop(step, None)
         if draft is None:
-            return Row(step, None, None, None, {}, None)
-        loss = sum(draft.loss) / len(draft.loss) if draft.loss else None
-        rates = _named(draft.rates)
-        return Row(step, draft.epoch, loss, draft.average, rates, self._seconds(draft))
+            return self._thinner.take(unknown(step), None, must=must)
+        row = Row(
+            step=step,
+            epoch=draft.epoch,
+            loss=sum(draft.loss) / len(draft.loss) if draft.loss else None,
+            average_loss=draft.average,
+            learning_rates=_named(draft.rates),
+            seconds_per_step=self._seconds(draft),
+            gpus=gpus,
+        )
+        return self._thinner.take(row, draft.time, must=must)
 
     def _seconds(self, draft: _Draft) -> float | None:
         before, self._last_time = self._last_time, draft.time
         return None if before is None else round(max(draft.time - before, 0.0), 4)
 
 
-def write_segment(rows: list[Row], paths: Paths) -> None:
-    """Write the rows as one new file, never touched again; no rows, no file."""
-    if rows:
-        lines = [row.as_json() for row in rows]
-        write_lines(lines, rows[0].step, rows[-1].step, paths)
-
-
-def write_lines(lines: Iterable[str], first: int, last: int, paths: Paths) -> None:
-    """Write rows that are JSON already, of the steps from first to last."""
-    name = f"{first:08d}-{last:08d}.jsonl"
-    paths.write(paths.metrics / name, "".join(f"{line}\n" for line in lines))
-
-
 def _named(rates: dict[str, float]) -> dict[str, float]:
     """Without ``group0`` and the like, under which sd-scripts logs the same rates again."""
     named = {name: rate for name, rate in rates.items() if not _GROUP.fullmatch(name)}
     return named or rates
-
-
-def _finite(value: float | None) -> float | None:
-    """The number in the seven digits that an event file's 32 bits hold; None when it is none."""
-    return float(f"{value:.7g}") if value is not None and math.isfinite(value) else None

@@ -32,6 +32,11 @@ class Paths:
         return self.staging / "lora"
 
     @property
+    def engine_samples(self) -> Path:
+        """Where sd-scripts puts sample images (library/train_util.py:6442)."""
+        return self.engine_output / "sample"
+
+    @property
     def checkpoints(self) -> Path:
         return self.base / "checkpoints"
 
@@ -46,6 +51,14 @@ class Paths:
     @property
     def metrics(self) -> Path:
         return self.checkpoints / "metrics"
+
+    @property
+    def samples(self) -> Path:
+        return self.checkpoints / "samples"
+
+    @property
+    def logs(self) -> Path:
+        return self.checkpoints / "logs"
 
     @property
     def progress(self) -> Path:
@@ -71,8 +84,8 @@ class Paths:
         """An empty staging folder, and all that is written to."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.failure.unlink(missing_ok=True)
-        written = (self.loras, self.states, self.metrics, self.tensorboard)
-        for folder in (self.engine_output, *written):
+        written = (self.loras, self.states, self.metrics, self.samples, self.logs)
+        for folder in (self.engine_output, self.tensorboard, *written):
             folder.mkdir(parents=True, exist_ok=True)
         self.report.parent.mkdir(parents=True, exist_ok=True)
         self.failure.parent.mkdir(parents=True, exist_ok=True)

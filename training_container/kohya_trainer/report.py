@@ -29,6 +29,7 @@ class Progress:
     loss: float | None = None
     average_loss: float | None = None
     loras: Sequence[Lora] = ()
+    gpus: Sequence[Mapping[str, Any]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object, without the time of writing."""
@@ -46,6 +47,7 @@ class Progress:
             "average_loss": _rounded(average),
             "seconds_per_step": _rounded(where.seconds_per_step),
             "seconds_remaining": self._seconds_remaining(),
+            "gpus": self.gpus,
             "loras": [lora.as_dict() for lora in self.loras],
         }
 
@@ -69,10 +71,11 @@ class ProgressFile:
     def write(self, progress: Progress) -> None:
         """Write it, unless it says what was said less than HEARTBEAT_SECONDS ago."""
         body = progress.as_dict()
+        weighed = body | {"gpus": None}  # their use alone is no news
         now = time.monotonic()
-        if body == self._written and now - self._written_at < HEARTBEAT_SECONDS:
+        if weighed == self._written and now - self._written_at < HEARTBEAT_SECONDS:
             return
-        self._written, self._written_at = body, now
+        self._written, self._written_at = weighed, now
         self._paths.write(self._paths.progress, json.dumps(body | {"updated_at": _now()}))
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from kohya_trainer.log import say
 from kohya_trainer.loras import Lora, describe
-from kohya_trainer.metrics import Row, write_lines, write_segment
 from kohya_trainer.paths import Paths
+from kohya_trainer.rows import unknown
 from kohya_trainer.safetensors_file import is_whole
+from kohya_trainer.segments import TAIL, write_lines, write_segment
 from kohya_trainer.states import State, StateShelf
 
 
@@ -57,28 +58,32 @@ def _cut_metrics(paths: Paths, last: int) -> None:
     """Leave each step from 1 to last in the curve once.
 
     Segments may overlap: one that an earlier attempt cut or removed is restored when S3 was not
-    told in time. What S3 never got becomes a row that knows nothing.
+    told in time, and the tail may hold rows of the last one. What S3 never got becomes a row that
+    knows nothing; a row that stands for several steps leaves no gap before it.
     """
     following, pieces = 1, []
     for path in sorted(paths.metrics.glob("*.jsonl")):
         lines = dict(_lines(path))
-        wanted = {step: lines[step] for step in sorted(lines) if following <= step <= last}
-        following = max(wanted, default=following - 1) + 1
+        wanted = {one: lines[one] for one in sorted(lines) if following <= one[1] <= last}
+        following = max((end for _, end in wanted), default=following - 1) + 1
         pieces.append(wanted)
-        if wanted.keys() != lines.keys():
+        if wanted.keys() != lines.keys() or path.name == TAIL:
             path.unlink()
     following = 1
     for piece in filter(None, pieces):
-        _fill(paths, following, min(piece))
-        following = max(piece) + 1
-        write_lines(piece.values(), min(piece), max(piece), paths)
+        first, end = min(piece)[0], max(piece)[1]
+        _fill(paths, following, first)
+        following = end + 1
+        write_lines(piece.values(), first, end, paths)
     _fill(paths, following, last + 1)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path) -> Iterator[tuple[tuple[int, int], str]]:
+    """Each row with the first and the last of the steps that it stands for."""
     for line in path.read_text(encoding="utf-8").splitlines():
-        yield int(json.loads(line)["step"]), line
+        row = json.loads(line)
+        yield (row["step"] - row.get("steps", 1) + 1, row["step"]), line
 
 
 def _fill(paths: Paths, first: int, end: int) -> None:
-    write_segment([Row(step, None, None, None, {}, None) for step in range(first, end)], paths)
+    write_segment([unknown(step) for step in range(first, end)], paths)

@@ -11,7 +11,7 @@ from kohya_trainer.child import Child
 from kohya_trainer.failure import TrainingFailed, write_failure
 from kohya_trainer.inputs import Inputs, check_inputs
 from kohya_trainer.job import Job, read_job
-from kohya_trainer.log import say
+from kohya_trainer.log import say, write_out
 from kohya_trainer.paths import Paths
 from kohya_trainer.report import write_report
 from kohya_trainer.resume import take_up
@@ -66,7 +66,7 @@ class _Training:
         watch.begin_after(earlier)
         watch.tell("preparing")
         job = read_job(self._paths.job)
-        watch.output_name = job.output_name
+        watch.expect(job.output_name)
         inputs = replace(check_inputs(job, self._paths), state=earlier.state)
         launch = prepare(job, inputs, self._paths, self._settings)
         self._facts |= _facts(job, inputs, launch)
@@ -85,6 +85,7 @@ class _Training:
         self._watch.tell("finished")
         self._report({"status": "succeeded"})
         say(f"finished: {len(self._watch.shelf.loras)} LoRAs in {self._seconds()} s")
+        write_out()
         return 0
 
     def failed(self, failure: TrainingFailed) -> int:
@@ -94,6 +95,7 @@ class _Training:
         self._watch.tell("failed")
         reason = {"code": failure.code, "message": failure.message, "advice": failure.advice}
         self._report({"status": "failed", "failure": reason})
+        write_out()
         return EXIT_STOPPED if failure.code == "stopped" else EXIT_FAILED
 
     def _report(self, outcome: Mapping[str, Any]) -> None:
@@ -102,6 +104,7 @@ class _Training:
             "steps": self._watch.position.step,
             "wall_seconds": self._seconds(),
             "loras": [lora.as_dict() for lora in self._watch.shelf.loras],
+            "gpus": self._watch.gpus.for_progress(),
             "versions": versions(self._settings),
         }
         write_report(self._paths, {**outcome, **self._facts})

@@ -7,13 +7,17 @@ from dataclasses import replace
 
 from kohya_trainer.child import Child
 from kohya_trainer.command import Engine
-from kohya_trainer.log import say
+from kohya_trainer.gpus import GpuMeter
+from kohya_trainer.log import keep_in, say, write_out
+from kohya_trainer.logbook import LogBook
 from kohya_trainer.loras import Lora, LoraShelf
-from kohya_trainer.metrics import Curve, write_segment
+from kohya_trainer.metrics import Curve
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Phase, Progress, ProgressFile
 from kohya_trainer.resume import Earlier
+from kohya_trainer.samples import SampleShelf
+from kohya_trainer.segments import Segments
 from kohya_trainer.settings import Settings
 from kohya_trainer.states import StateShelf
 from kohya_trainer.tfevents import EventFolder
@@ -22,7 +26,8 @@ TICK = 0.2
 COLLECT_SECONDS = 1.0
 NAN_GRACE = 10.0
 LONGEST_SEGMENT = 120.0
-"""Seconds. Segments grow with the run: hours make hundreds of objects in S3, not thousands."""
+"""Seconds. Segments grow with the run: hours make hundreds of objects in S3, not thousands. What is
+newer stands in a tail, rewritten with each report, so that a reader does not wait for a segment."""
 
 
 class Watch:
@@ -33,6 +38,9 @@ class Watch:
         self._paths = paths
         self._progress = ProgressFile(paths)
         self._events = EventFolder(paths.tensorboard)
+        self._segments = Segments(paths)
+        keep_in(LogBook(paths))
+        self.gpus = GpuMeter()
         self.curve = Curve()
         self.shelf = LoraShelf(paths)
         self.engine: Engine | None = None
@@ -40,6 +48,7 @@ class Watch:
         self.output_name = ""
         self.stopped = False
         self._states = StateShelf(paths)
+        self._samples: SampleShelf | None = None
         self._earlier = Earlier()
 
     def begin_after(self, earlier: Earlier) -> None:
@@ -48,10 +57,16 @@ class Watch:
         self.curve = Curve(after_step=earlier.step, after_epoch=earlier.epoch)
         self.position = Position(step=earlier.step, epoch=earlier.epoch)
 
+    def expect(self, output_name: str) -> None:
+        """Say how the engine will name what it makes."""
+        self.output_name = output_name
+        self._samples = SampleShelf(self._paths, output_name, self._earlier)
+
     def follow(self, child: Child, stop_requested: Callable[[], bool]) -> None:
         """Watch until the engine has ended: by itself, because it was told to, or by NaN."""
         report = self._settings.report_seconds
         collect, tell, segment = _every(COLLECT_SECONDS), _every(report), _every_growing(report)
+        self.gpus.start()
         while not child.wait(min(TICK, report)):
             if stop_requested():
                 self._stop(child)
@@ -61,13 +76,17 @@ class Watch:
             if next(tell):
                 self._observe(child)
                 self.tell("training" if child.position.step else "preparing")
+                self._keep_rows()
+                self._segments.show()
             if next(segment):
-                write_segment(self.curve.take_rows(), self._paths)
+                self._keep_rows()
+                self._segments.close()
             if self.curve.nan_at is not None:
                 say(f"the loss is no number at step {self.curve.nan_at}: ending the engine")
                 child.stop(NAN_GRACE)
                 break
         child.end()  # what is left of its group
+        self.gpus.end()
         self._take_the_rest(child)
 
     def tell(self, phase: Phase) -> None:
@@ -83,8 +102,10 @@ class Watch:
                 loss=self.curve.loss,
                 average_loss=self.curve.average_loss,
                 loras=self._all_loras(),
+                gpus=self.gpus.for_progress(),
             )
         )
+        write_out()
 
     def _observe(self, child: Child) -> None:
         # The bar counts this run's steps only (train_network.py:1357); TensorBoard counts all.
@@ -107,7 +128,12 @@ class Watch:
     def _take_the_rest(self, child: Child) -> None:
         self._observe(child)
         self._collect(final=True)
-        write_segment(self.curve.take_rows(through=self.position.step), self._paths)
+        self._keep_rows(through=self.position.step)
+        self._segments.close()
+
+    def _keep_rows(self, *, through: int | None = None, complete: int = 0) -> None:
+        gpus = self.gpus.for_rows()
+        self._segments.add(self.curve.take_rows(through=through, complete=complete, gpus=gpus))
 
     def _collect(self, *, final: bool = False) -> None:
         for lora in self.shelf.collect(final=final):
@@ -115,9 +141,17 @@ class Watch:
         for state in self._states.finished(self.output_name):
             # First what the state stands on: a run that goes on from it makes neither again.
             self.curve.add(self._events.new_scalars())
-            write_segment(self.curve.take_rows(complete=state.step), self._paths)
+            self._keep_rows(complete=state.step)
+            self._segments.close()
             self._states.keep(state)
             say(f"saved the state after epoch {state.epoch}, step {state.step}")
+        self._collect_samples()
+
+    def _collect_samples(self) -> None:
+        if self._samples and any(self._paths.engine_samples.glob("*.png")):
+            self.curve.add(self._events.new_scalars())  # they tell where epochs end
+            for name in self._samples.collect(self.curve):
+                say(f"drew the sample {name}")
 
     def _all_loras(self) -> list[Lora]:
         """Those of this run, after those of an earlier attempt that it has not replaced."""

@@ -14,6 +14,7 @@ from kohya_trainer.rehearsal.metadata import make_metadata
 from kohya_trainer.rehearsal.network import Layer, text_encoder_layers, unet_layers
 from kohya_trainer.rehearsal.options import Options
 from kohya_trainer.rehearsal.plan import Plan, make_plan, rate_factor
+from kohya_trainer.rehearsal.samples import Sampler
 from kohya_trainer.rehearsal.saving import LoraFile
 from kohya_trainer.rehearsal.state import begin_from, restore, save
 from kohya_trainer.rehearsal.task import Factors, noisy, speed
@@ -45,6 +46,7 @@ class Rehearsal:
         self._metadata = make_metadata(options, kind, self.plan, images)
         self._generator = np.random.default_rng(options.seed % 2**32)
         self._losses = _Losses()
+        self._sampler = Sampler(options)
         if options.network_weights:
             begin_from(Path(options.network_weights), self._factors)
         if options.resume:
@@ -57,6 +59,7 @@ class Rehearsal:
         self._events = EventWriter(folder / "network_train")
         self._bar = Bar(self.plan.steps)
         step = self._options.initial_step
+        self._sampler.begin(step)
         for epoch in range(step // self.plan.steps_per_epoch + 1, self.plan.epochs + 1):
             print(f"\nepoch {epoch}/{self.plan.epochs}\n", flush=True)
             step = self._epoch(epoch, step)
@@ -64,6 +67,7 @@ class Rehearsal:
             if self.plan.saves_after(epoch):
                 self._save(f"-{epoch:06d}", step, epoch)
                 self._save_state(f"-{epoch:06d}", step, epoch)
+            self._sampler.after_epoch(epoch, step)
         self._bar.close()
         self._events.close()
         self._save_state("", step, self.plan.epochs)
@@ -74,6 +78,7 @@ class Rehearsal:
         for index, batch in enumerate(self._batches()):
             step += 1
             self._step(index, step, batch)
+            self._sampler.after_step(step)
             every = self._options.save_every_n_steps
             if every and step % every == 0:
                 self._save(f"-step{step:08d}", step, epoch - 1)

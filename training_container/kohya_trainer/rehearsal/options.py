@@ -76,6 +76,11 @@ class Options:
     resume: str | None = None
     initial_step: int = 0
     network_weights: str | None = None
+    sample_prompts: str | None = None
+    sample_at_first: bool = False
+    sample_every_n_epochs: int | None = None
+    sample_every_n_steps: int | None = None
+    sample_sampler: str = "ddim"
     without_effect: tuple[str, ...] = field(default=())
 
     @property

@@ -1,0 +1,123 @@
+"""Sample prompts as the API takes and keeps them, and the images that were drawn of them.
+
+What sd-scripts does with each key stands in library/train_util.py:6493 at the pinned commit.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from lambdas.core.presign import SignedDownload
+
+MOST_PROMPTS = 16
+MOST_CHARACTERS = 8000
+_MOST_IN_ONE = 2000
+_LEAST_SIDE, _MOST_SIDE = 64, 2048
+
+Sampler = Literal[
+    "ddim",
+    "pndm",
+    "lms",
+    "euler",
+    "euler_a",
+    "heun",
+    "dpm_2",
+    "dpm_2_a",
+    "dpmsolver",
+    "dpmsolver++",
+    "dpmsingle",
+    "k_lms",
+    "k_euler",
+    "k_euler_a",
+    "k_dpm_2",
+    "k_dpm_2_a",
+]
+
+_WEIGHT = re.compile(r":([+-]?[.\d]+)\)")
+
+
+def _readable(text: str) -> str:
+    """A weight that is no number would end the training at its first sample:
+    library/lpw_stable_diffusion.py:120."""
+    for weight in _WEIGHT.findall(text):
+        try:
+            float(weight)
+        except ValueError as error:
+            raise ValueError(
+                f"has the weight {weight[:20]}, which is no number: write (word:1.2)"
+            ) from error
+    return text
+
+
+_Text = Annotated[str, Field(max_length=_MOST_IN_ONE), AfterValidator(_readable)]
+_Prompt = Annotated[str, Field(min_length=1, max_length=_MOST_IN_ONE), AfterValidator(_readable)]
+_Side = Annotated[int, Field(ge=_LEAST_SIDE, le=_MOST_SIDE, multiple_of=8, strict=True)]
+
+
+class NewSamplePrompt(BaseModel):
+    """What to draw while a training runs. The text is a prompt and nothing else: `--w 512` in it
+    is drawn, not obeyed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: _Prompt = Field(
+        description="(word:1.2) gives a word weight.", examples=["tusiji, a rabbit on the moon"]
+    )
+    negative_prompt: _Text | None = None
+    width: _Side | None = Field(
+        default=None, description="A multiple of 8; absent: 512 for SD 1.5, 1024 for SDXL."
+    )
+    height: _Side | None = Field(default=None, description="As width.")
+    steps: int = Field(default=30, ge=1, le=150, strict=True)
+    cfg_scale: float = Field(default=7.5, ge=0, le=30, allow_inf_nan=False, strict=True)
+    seed: int = Field(
+        default=42,
+        ge=0,
+        le=2**32 - 1,
+        strict=True,
+        description="The same for every epoch, so that its images can be compared.",
+    )
+    sampler: Sampler | None = Field(
+        default=None, description="Absent: the option sample_sampler, else ddim."
+    )
+
+
+class SamplePrompt(BaseModel):
+    """What is drawn, and how, with nothing left open."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    negative_prompt: str | None
+    width: int
+    height: int
+    steps: int
+    cfg_scale: float
+    seed: int
+    sampler: str
+
+
+class Sample(BaseModel):
+    """An image that a training has drawn."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file_name: str
+    step: int = Field(description="0: before the first step.")
+    epoch: int
+    prompt_index: int = Field(description="The prompt's place in sample_prompts, from 0.")
+    prompt: SamplePrompt | None
+    size: int = Field(description="Bytes.")
+    download: SignedDownload
+
+
+class Samples(BaseModel):
+    """Sample images in the order of their steps."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data: list[Sample]
+    next_cursor: str | None = Field(
+        default=None, description="Give it as `cursor` for what follows; null: this was the last."
+    )
