@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lambdas.datasets.schema import CaptionPolicy
+from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.schema import MOST_DATASETS, FmType, Frozen
 
 
@@ -54,3 +55,4 @@ class Job(Frozen):
         "is several times the LoRA's size.",
     )
     init: JobInit | None = None
+    captioning: Captioning | None = None

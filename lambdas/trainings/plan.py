@@ -7,7 +7,7 @@ from typing import Any
 from lambdas.core.errors import Fault, pointer
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import kohya
+from lambdas.trainings import captioned, kohya
 from lambdas.trainings.arithmetic import (
     STEPS_BY_DEFAULT,
     BucketedDataset,
@@ -97,6 +97,7 @@ def make_plan(
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
     warnings = resolved.warnings
+    warnings += captioned.warnings(request.captioning, found.datasets, resolved.params)
     if steps:
         warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
     return Plan(
@@ -230,8 +231,8 @@ def _datasets(
             faults.append(
                 Fault(where, f"there is no dataset {choice.dataset}: GET /datasets lists them")
             )
-        elif dataset.status != "ready" or dataset.report is None:
-            faults.append(Fault(where, f"{dataset.name} is {dataset.status}: complete it first"))
+        elif not captioned.is_usable(dataset, request.captioning) or dataset.report is None:
+            faults.append(Fault(where, captioned.remedy(dataset)))
         elif seen[dataset.id] > 1:
             faults.append(Fault(where, f"{dataset.name} stands twice: raise its repeats instead"))
         else:

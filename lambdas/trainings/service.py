@@ -7,7 +7,17 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
+from lambdas.trainings import (
+    captions,
+    creation,
+    failures,
+    kohya,
+    launcher,
+    offers,
+    repository,
+    transitions,
+)
+from lambdas.trainings.captioning_schema import ProposedCaptions
 from lambdas.trainings.estimate import estimate_of
 from lambdas.trainings.job_schema import Job, JobDataset, JobInit, JobModel
 from lambdas.trainings.offers import TrainingOptions
@@ -134,6 +144,17 @@ def checkpoints(caller: Caller, training_id: str) -> Checkpoints:
     return Checkpoints(data=repository.read_checkpoints(caller.workspace, training_id))
 
 
+def proposed_captions(
+    caller: Caller, training_id: str, limit: int, cursor: str | None
+) -> ProposedCaptions:
+    """Return one page of the captions that the tagger proposed.
+
+    Raises InvalidRequest when the cursor belongs to another list.
+    """
+    training = repository.get(caller.workspace, training_id).training
+    return captions.page(caller.workspace, training, limit, cursor)
+
+
 def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
     if plan.faults or plan.fm_type is None or plan.model is None or plan.steps is None:
         count = "One thing" if len(plan.faults) == 1 else f"{len(plan.faults)} things"
@@ -148,6 +169,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         model=plan.model,
         datasets=list(plan.datasets),
         continue_from=plan.continue_from,
+        captioning=request.captioning,
         instance_type=plan.instance.name,
         preset=plan.preset,
         spot=request.spot,
@@ -183,6 +205,7 @@ def _job(workspace: str, training: Training) -> Job:
         ],
         config_params=training.config_params,
         init=_init(training.continue_from),
+        captioning=training.captioning,
     )
 
 

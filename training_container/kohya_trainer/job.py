@@ -17,6 +17,7 @@ from kohya_trainer.toml_writer import Value
 Family = Literal["sd_1_5", "sd_xl"]
 CaptionPolicy = Literal["required", "subject", "empty"]
 InitKind = Literal["lora"]
+Existing = Literal["keep", "append", "replace"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -52,6 +53,19 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Captioning:
+    """How images get captions before the training; thresholds from 0 to 1."""
+
+    tagger: Literal["wd14"]
+    general_threshold: float
+    character_threshold: float
+    blacklist: tuple[str, ...]
+    prepend: tuple[str, ...]
+    append: tuple[str, ...]
+    existing: Existing
+
+
+@dataclass(frozen=True)
 class Job:
     """One training; ``config_params`` are kohya's options, flat and typed."""
 
@@ -65,6 +79,7 @@ class Job:
     config_params: Mapping[str, Value]
     keeps_state: bool = True
     init: Init | None = None
+    captioning: Captioning | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -95,6 +110,7 @@ def parse_job(data: Any) -> Job:
         config_params=job.value("config_params", dict),
         keeps_state="keeps_state" not in job.data or job.value("keeps_state", bool),
         init=_init(job.data.get("init")),
+        captioning=_captioning(job.data.get("captioning")),
     )
 
 
@@ -108,6 +124,21 @@ def _init(data: Any) -> Init | None:
     init = _Object(data, "job.init")
     kind = init.choice("kind", get_args(InitKind))
     return Init(init.file_name("channel"), kind, init.file_name("file_name"))
+
+
+def _captioning(data: Any) -> Captioning | None:
+    if data is None:
+        return None
+    told = _Object(data, "job.captioning")
+    return Captioning(
+        tagger=told.choice("tagger", ("wd14",)),
+        general_threshold=told.number("general_threshold"),
+        character_threshold=told.number("character_threshold"),
+        blacklist=told.texts("blacklist"),
+        prepend=told.texts("prepend"),
+        append=told.texts("append"),
+        existing=told.choice("existing", get_args(Existing)),
+    )
 
 
 def _dataset(dataset: "_Object") -> Dataset:
@@ -152,6 +183,16 @@ class _Object:
         if not value:
             raise _bad(f"{self.where}.{key} is empty")
         return value
+
+    def number(self, key: str) -> float:
+        value = self.data.get(key) if isinstance(self.data, dict) else None
+        return float(self.value(key, int if isinstance(value, int) else float))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.value(key, list)
+        if not all(isinstance(value, str) for value in values):
+            raise _bad(f"{self.where}.{key} must be a list of texts")
+        return tuple(values)
 
     def file_name(self, key: str) -> str:
         value = self.text(key)
