@@ -29,14 +29,23 @@ def caption_of(image: Path) -> str:
         raise _unreadable(path, "is not UTF-8") from exc
 
 
+def is_captioned(image: Path) -> bool:
+    """Whether there is a caption beside the image that is not blank."""
+    try:
+        with image.with_suffix(".txt").open("rb") as file:
+            return bool(file.read(LONGEST).strip())
+    except FileNotFoundError:
+        return False
+
+
 def propose(tags: Iterable[str], existing: str, captioning: Captioning) -> str:
     """The caption that an image gets; empty when it shall stay as it is.
 
-    Only with ``append`` does what is there remain, each of its lines (``enable_wildcard`` takes
-    one of them by lot) with the tags that it lacks.
+    A caption that is to be appended to remains, each of its lines (``enable_wildcard`` takes one
+    of them by lot) with the tags that it lacks.
     """
     tags = list(tags)
-    if captioning.existing != "append" or not existing:
+    if not existing:
         return SEPARATOR.join(dict.fromkeys((*captioning.prepend, *tags, *captioning.append)))
     lines = (line.strip() for line in existing.splitlines())
     return "\n".join(_with_tags(line, tags, captioning) for line in lines if line)
@@ -46,6 +55,8 @@ def _with_tags(line: str, tags: list[str], captioning: Captioning) -> str:
     there = {tag.strip() for tag in line.split(",")}
     before = [tag for tag in captioning.prepend if tag not in there]
     behind = [tag for tag in (*tags, *captioning.append) if tag not in {*there, *before}]
+    if not before and not behind:
+        return line
     return SEPARATOR.join((*before, line.rstrip(", "), *dict.fromkeys(behind)))
 
 

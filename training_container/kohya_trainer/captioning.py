@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kohya_trainer.caption_text import SEPARATOR, caption_of, propose
+from kohya_trainer.caption_text import SEPARATOR, caption_of, is_captioned, propose
 from kohya_trainer.child import Child
 from kohya_trainer.inputs import ImageFolder, Inputs, count, image_paths, require_captions
 from kohya_trainer.job import Captioning
@@ -55,7 +55,7 @@ def _wanted(folder: ImageFolder, captioning: Captioning) -> list[Path]:
     images = sorted(image_paths(folder.path))
     if captioning.existing != "keep":
         return images
-    return [image for image in images if not caption_of(image)]
+    return [image for image in images if not is_captioned(image)]
 
 
 def _write(folder: ImageFolder, proposals: Sequence[Proposal]) -> None:
@@ -105,7 +105,8 @@ class _Tagging:
         return found
 
     def _proposal(self, image: Path, tags: Sequence[str]) -> Proposal:
-        text = propose(tags, caption_of(image), self._captioning)
+        there = caption_of(image) if self._captioning.existing == "append" else ""
+        text = propose(tags, there, self._captioning)
         return Proposal(image.name, tuple(tags), text, self._tagger)
 
     def _tag(self, images: Sequence[Path]) -> list[list[str]]:

@@ -58,7 +58,7 @@ def prepare_tagger(
         raise _missing(f"KOHYA_HOME has no {SCRIPT}.")
     argv = (
         settings.kohya_python,
-        str(script),
+        *("-m", "kohya_trainer.tagger_script", str(script)),
         str(images),
         *words,
         f"--model_dir={model.parent}",
@@ -110,8 +110,8 @@ def _model(settings: Settings) -> Path:
 
 def _environment(home: Path) -> dict[str, str]:
     env = command.environment()
-    # The script imports sd-scripts' library, and rich would fold its log at 80 columns.
-    return env | {"PYTHONPATH": os.pathsep.join([str(home), env["PYTHONPATH"]]), "COLUMNS": "200"}
+    # The script imports sd-scripts' library, which lies above its folder.
+    return env | {"PYTHONPATH": os.pathsep.join([env["PYTHONPATH"], str(home)])}
 
 
 def _missing(what: str) -> TrainingFailed:
