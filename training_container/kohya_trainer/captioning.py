@@ -113,7 +113,7 @@ class _Tagging:
         """The tags of each image; raises TrainingFailed unless the tagger read them all."""
         folder, output = self._links(images), self._paths.tagging / "tags.jsonl"
         launch = prepare_tagger(self._captioning, folder, output, self._settings)
-        say(f"starting the tagger: {' '.join(launch.argv)}")
+        say(f"starting the tagger on {len(images)} images")  # its words are a user's
         child = Child(launch.argv, launch.env, launch.cwd)
         try:
             self._follow(child, len(images))
