@@ -4,6 +4,8 @@ Its model has random weights and the form of SmilingWolf's taggers (`local.kohya
 """
 
 import json
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +105,21 @@ def read_metadata(base: Path) -> dict[str, str]:
     with safe_open(path, "numpy") as file:
         metadata: dict[str, str] = file.metadata()
     return metadata
+
+
+def test_a_stop_ends_the_tagger_at_once(tmp_path, model):
+    base = make_base(tmp_path / "ml", captioning=captioning(existing="replace"), **PARAMS)
+    process = start(base, KOHYA_TAGGER=model)
+    links = base / "staging" / "tagging" / "images"
+    deadline = time.monotonic() + 60
+    while not links.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+
+    process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    status = process.wait(60)
+
+    assert (status, read_json(base / "output" / "failure")["code"]) == (143, "stopped")
+    assert time.monotonic() - asked < 20
+    assert not any((base / "checkpoints" / "captions").iterdir())
