@@ -18,6 +18,7 @@ from lambdas.trainings.arithmetic import (
     schedule,
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
+from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
@@ -67,6 +68,7 @@ class Plan:
     model: ModelUsed | None = None
     datasets: tuple[DatasetUsed, ...] = ()
     continue_from: ModelUsed | None = None
+    captioning: Captioning | None = None
     steps: Steps | None = None
 
 
@@ -112,6 +114,7 @@ def make_plan(
         model=_model_used(found.model),
         datasets=datasets,
         continue_from=_model_used(found.continue_from),
+        captioning=request.captioning,
         steps=steps,
     )
 

@@ -169,7 +169,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         model=plan.model,
         datasets=list(plan.datasets),
         continue_from=plan.continue_from,
-        captioning=request.captioning,
+        captioning=plan.captioning,
         instance_type=plan.instance.name,
         preset=plan.preset,
         spot=request.spot,

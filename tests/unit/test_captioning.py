@@ -154,6 +154,7 @@ def test_validate_warns_where_there_is_nothing_to_caption() -> None:
     added = TRAININGS.post("/trainings/validate", body({"existing": "append"})).body
 
     assert kept["valid"] is added["valid"] is True
+    assert any("tagger's time" in note for note in kept["estimate"]["notes"])
     assert [one["pointer"] for one in kept["warnings"]] == ["/captioning/existing"]
     assert added["warnings"] == []
 
