@@ -34,7 +34,6 @@ def _kohya(given: Mapping[str, str]) -> dict[str, str]:
         "KOHYA_HOME": given.get("KOHYA_HOME") or str(_KOHYA / "sd-scripts"),
         "KOHYA_PYTHON": given.get("KOHYA_PYTHON") or str(_KOHYA / "venv" / "bin" / "python"),
         "KOHYA_TOKENIZERS": given.get("KOHYA_TOKENIZERS") or str(_KOHYA / "tokenizers"),
-        "KOHYA_TAGGER": given.get("KOHYA_TAGGER") or str(_KOHYA / "taggers" / "random-wd14"),
     }
     for name in ("KOHYA_HOME", "KOHYA_PYTHON"):
         if not Path(settings[name]).exists():

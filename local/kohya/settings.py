@@ -54,7 +54,7 @@ class Places:
             "KOHYA_HOME": str(self.sd_scripts),
             "KOHYA_PYTHON": str(self.python),
             "KOHYA_TOKENIZERS": str(self.tokenizers),
-            "KOHYA_TAGGER": str(self.tagger),
+            **({"KOHYA_TAGGER": str(self.tagger)} if self.tagger.is_dir() else {}),
         }
 
 

@@ -37,7 +37,7 @@ def make(folder: Path, seed: int, settings: Settings) -> None:
         raise KohyaError("the tagger was not made; its own words are above.")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    print(f"kohya: {folder} is ready")
+    print(f"kohya: the tagger is ready; to use it:\n  export KOHYA_TAGGER={folder}")
 
 
 def main() -> int:

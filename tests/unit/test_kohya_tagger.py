@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.kohya import tagger
-from local.kohya.settings import KohyaError, Settings
+from local.kohya.settings import KohyaError, Places, Settings
 
 WRITES = """#!/bin/sh
 echo "$3" > "$4/model.onnx"
@@ -31,6 +31,15 @@ def test_both_files_appear_together_and_are_not_made_again(tmp_path: Path) -> No
 
     assert (folder / "model.onnx").read_text() == "7\n"
     assert sorted(path.name for path in folder.parent.iterdir()) == ["random"]
+
+
+def test_local_mode_hears_of_a_tagger_that_is_there(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    assert "KOHYA_TAGGER" not in places.environment()
+
+    places.tagger.mkdir(parents=True)
+
+    assert places.environment()["KOHYA_TAGGER"] == str(places.tagger)
 
 
 def test_a_helper_that_fails_leaves_no_half_tagger(tmp_path: Path) -> None:
