@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 from client import PNG, SD_1_5, checkpoint, follow, upload_dataset, upload_model
-from local_stack import LocalStack
+from local_stack import LocalStack, await_that, running
 from safetensors import safe_open
+from test_interruption import interrupt, keys
 
 NAMES = ["兔 1.png", "兔 2.png", "兔 3.png"]
 ASKED = {"prepend": ["tusiji"], "blacklist": ["Dark_Bytes"], "general_threshold": 0.2}
@@ -85,3 +86,42 @@ def test_ten_thousand_images_would_be_one_object(
     body = s3.get_object(Bucket=stack.endpoints["bucket"], Key=found["Key"])["Body"].read()
     header = json.loads(io.BytesIO(body).readline())
     assert (header["images"], header["captioning"]["prepend"]) == (2, ["tusiji"])
+
+
+def test_after_an_interruption_the_proposals_are_those_of_before(
+    cdk_out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object in S3 is not even written again."""
+    monkeypatch.setenv("LORASTACK_REHEARSAL_STEP_SECONDS", "0.3")
+    with (
+        running(["--cdk-out", str(cdk_out), "--workspace", "tests"]) as slow,
+        slow.client() as api,
+    ):
+        upload_model(api, "base", checkpoint(SD_1_5)).raise_for_status()
+        upload_dataset(api, "images", dict.fromkeys(NAMES, PNG), caption_policy="empty")
+        request = {
+            "name": "spot",
+            "model": "base",
+            "datasets": [{"dataset": "images", "repeats": 5}],
+            "config_params": {"max_train_epochs": 2, "network_dim": 4},
+            "captioning": ASKED,
+            "spot": True,
+        }
+        made = api.post("/trainings", json=request).raise_for_status().json()
+        await_that(lambda: keys(slow, made["id"], "captions"), 60)
+        before = written_at(slow, made["id"])
+        interrupt(slow, made["job_name"], 1)
+        ended = follow(api, made["id"])
+
+        assert ended["status"] == "succeeded", ended["failure"]
+        assert ended["progress"]["images_captioned"] == 3
+        assert written_at(slow, made["id"]) == before
+        rows = api.get(f"/trainings/{made['id']}/captions").json()["data"]
+        assert [row["file_name"] for row in rows] == NAMES
+
+
+def written_at(stack: LocalStack, training_id: str) -> list[Any]:
+    """When the proposals were written to S3."""
+    prefix = f"tests/trainings/{training_id}/checkpoints/captions/"
+    listed = stack.aws("s3").list_objects_v2(Bucket=stack.endpoints["bucket"], Prefix=prefix)
+    return [one["LastModified"] for one in listed["Contents"]]
