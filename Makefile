@@ -10,10 +10,11 @@ SYNTH_INPUTS := $(shell find infrastructure lambdas training_container -type f \
 	-not -path '*/__pycache__/*' 2>/dev/null) openapi.yaml cdk.json requirements/lambdas.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format synth openapi token kohya kohya-model kohya-test bench clean
+.PHONY: help setup demo run test check format synth openapi token kohya kohya-model kohya-tagger kohya-test \
+	image-smoke bench clean
 
 help: ## List what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready cdk.out/LoraStack.template.json ## Upload, train and download a LoRA, start to end (ARGS="--help" for more)
 	@$(BIN)/python -m local.demo $(ARGS)
@@ -24,9 +25,10 @@ run: $(VENV)/.ready cdk.out/LoraStack.template.json ## Serve the API at http://1
 test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests (ARGS="-k name")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.ready ## Format, lint, types, and whether openapi.yaml is up to date
+check: $(VENV)/.ready ## Format, lint (Dockerfile too), types, and whether openapi.yaml is up to date
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/hadolint training_container/Dockerfile
 	@$(BIN)/mypy
 	@$(BIN)/python -m lambdas.openapi --check
 
@@ -50,8 +52,14 @@ kohya: $(VENV)/.ready ## Bring the real sd-scripts and an environment for it int
 kohya-model: $(VENV)/.ready ## Make a full-size model of random weights for it (ARGS="--fm-type sd_xl")
 	@$(BIN)/python -m local.kohya.model $(ARGS)
 
+kohya-tagger: $(VENV)/.ready ## Make a tagger of random weights for it, for trainings with captioning
+	@$(BIN)/python -m local.kohya.tagger $(ARGS)
+
 kohya-test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests that need the real sd-scripts
 	@$(BIN)/python -m pytest -m kohya $(ARGS)
+
+image-smoke: $(VENV)/.ready ## Build the training image and run a tiny training in it (needs Docker and `make kohya-model`)
+	@$(BIN)/python -m local.image_smoke $(ARGS)
 
 bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts
 	@$(BIN)/python -m bench $(ARGS)

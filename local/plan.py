@@ -16,7 +16,9 @@ from local.template import Function, Template
 ROOT = Path(__file__).resolve().parent.parent
 MOTO, JOBS = "moto", "sagemaker"
 INHERITED = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")  # by functions, and no more
-KOHYA_VARIABLES = ("KOHYA_HOME", "KOHYA_PYTHON", "KOHYA_TOKENIZERS", "KOHYA_CPU")
+KOHYA_VARIABLES = (
+    *("KOHYA_HOME", "KOHYA_PYTHON", "KOHYA_TOKENIZERS", "KOHYA_TAGGER", "KOHYA_CPU"),
+)
 ENGINE_VARIABLES = (*KOHYA_VARIABLES, "LORASTACK_REHEARSAL_STEP_SECONDS")
 
 

@@ -45,13 +45,14 @@ def from_cursor(scope: str, cursor: str | None) -> str | None:
         padded = cursor + "=" * (-len(cursor) % 4)
         found, _, position = base64.urlsafe_b64decode(padded).decode().partition("\n")
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise _bad_cursor() from error
+        raise bad_cursor() from error
     if found != scope or not position:
-        raise _bad_cursor()
+        raise bad_cursor()
     return position
 
 
-def _bad_cursor() -> InvalidRequest:
+def bad_cursor() -> InvalidRequest:
+    """Return the error for a cursor that is none of ours or belongs to another list."""
     advice = "Take next_cursor from the page before, with the same filters, or leave it out."
     return InvalidRequest(
         "The cursor does not belong to this list.",

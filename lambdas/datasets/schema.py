@@ -148,7 +148,8 @@ class NewDataset(BaseModel):
     caption_policy: CaptionPolicy = Field(
         default="required",
         description="What of an image without caption: `required` refuses the dataset, `subject` "
-        "trains it on the prefix's subject, `empty` on no words.",
+        "trains it on the prefix's subject, `empty` on no words. A training with captioning takes "
+        "a dataset that is refused for that alone.",
     )
     files: Files = Field(min_length=1, description="Every image and every caption.")
 

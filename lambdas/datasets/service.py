@@ -205,8 +205,8 @@ def _uncaptioned(report: Report) -> list[Fault]:
     return [
         Fault(
             pointer("files", name),
-            f"has no caption: upload {stem_of(name)}.txt, or make the dataset with caption_policy "
-            "subject or empty",
+            f"has no caption: upload {stem_of(name)}.txt, train with captioning, or make the "
+            "dataset with caption_policy subject or empty",
         )
         for name in report.images_without_caption
     ]

@@ -32,14 +32,15 @@ NETWORK_ARGS: Mapping[str, frozenset[str]] = {
     }),
 }  # fmt: skip
 
-# A preset of another name is read as a file by its path (lycoris/kohya.py: read_preset).
+# A preset of another name is read as a file by its path (lycoris/kohya.py: read_preset). ia3, which
+# the documents name, is not among the modules of 3.4.0 (lycoris/wrapper.py: network_module_dict).
 LYCORIS_VALUES: Mapping[str, tuple[str, ...]] = {
     "algo": (
-        "lora", "locon", "loha", "lokr", "dylora", "glora", "full", "ia3", "diag-oft", "boft",
+        "lora", "locon", "loha", "lokr", "dylora", "glora", "full", "diag-oft", "boft",
     ),
     "preset": (
         "full", "full-lin", "attn-mlp", "attn-only", "unet-transformer-only",
-        "unet-convblock-only", "ia3",
+        "unet-convblock-only", "unet-only",
     ),
 }  # fmt: skip
 

@@ -131,12 +131,17 @@ def _put(workspace: str, training: Training) -> Put:
 
 def _checks(workspace: str, training: Training) -> list[Check]:
     lora = [training.continue_from.id] if training.continue_from else []
-    keys = [
-        *(models.key_of(workspace, model) for model in (training.model.id, *lora)),
-        *(datasets.key_of(workspace, dataset.id) for dataset in training.datasets),
-    ]
+    model_keys = [models.key_of(workspace, model) for model in (training.model.id, *lora)]
     # A transaction may look at an item once, and a dataset may stand several times.
-    return [Check(key, "#status = :ready", {"ready": "ready"}) for key in dict.fromkeys(keys)]
+    dataset_ids = dict.fromkeys(dataset.id for dataset in training.datasets)
+    dataset_keys = [datasets.key_of(workspace, dataset_id) for dataset_id in dataset_ids]
+    is_ready = "#status = :ready", {"ready": "ready"}
+    # One that is invalid for want of captions will do when they are proposed.
+    is_usable = "#status IN (:ready, :invalid)", {"ready": "ready", "invalid": "invalid"}
+    return [
+        *(Check(key, *is_ready) for key in model_keys),
+        *(Check(key, *(is_usable if training.captioning else is_ready)) for key in dataset_keys),
+    ]
 
 
 def _count_one_more(workspace: str, most: int) -> Update:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from lambdas.core.errors import Fault, pointer
 from lambdas.datasets.schema import Dataset, Report
+from lambdas.trainings import captioned
+from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.dataset_groups import Group, groups_of
 from lambdas.trainings.schema import DatasetChoice, DatasetUsed
 
@@ -12,6 +14,7 @@ def use(
     choices: Sequence[DatasetChoice],
     found: Sequence[Dataset | None],
     groups: Sequence[Group],
+    captioning: Captioning | None,
     faults: list[Fault],
 ) -> tuple[DatasetUsed, ...]:
     """Return the datasets that can be trained on; of the others say why not."""
@@ -23,8 +26,8 @@ def use(
             faults.append(
                 Fault(where, f"there is no dataset {choice.dataset}: GET /datasets lists them")
             )
-        elif dataset.status != "ready" or dataset.report is None:
-            faults.append(Fault(where, f"{dataset.name} is {dataset.status}: complete it first"))
+        elif not captioned.is_usable(dataset, captioning) or dataset.report is None:
+            faults.append(Fault(where, captioned.remedy(dataset)))
         elif index in twice:
             text = (
                 f"{dataset.name} stands twice: raise its repeats instead, or give one of them "
@@ -32,7 +35,8 @@ def use(
             )
             faults.append(Fault(where, text))
         else:
-            faults.extend(_without_captions(index, choice, dataset, dataset.report))
+            if captioning is None:
+                faults.extend(_without_captions(index, choice, dataset, dataset.report))
             used.append(_used(choice, dataset, dataset.report, groups_of(index, groups)))
     return tuple(used)
 
@@ -56,8 +60,8 @@ def _without_captions(
     if choice.caption_policy == "required" and report.images_without_caption:
         text = (
             f"is required, but {dataset.name} has images without caption, "
-            f"{report.images_without_caption[0]} for one: take subject or empty, or make the "
-            "dataset anew with their captions"
+            f"{report.images_without_caption[0]} for one: take subject or empty, set "
+            "captioning, or make the dataset anew with their captions"
         )
         yield Fault(pointer("datasets", index, "caption_policy"), text)
 

@@ -55,6 +55,8 @@ def _notes(plan: Plan, price: Price | None, seconds: float | None, settings: Set
         )
     else:
         notes.append("The seconds are of training alone; SageMaker bills the start-up as well.")
+    if plan.captioning:
+        notes.append("The tagger's time before the training is not counted; SageMaker bills it.")
     if price is None:
         notes.append(
             f"The price of {plan.instance.name} in {settings.aws_region or 'this region'} is "

@@ -11,6 +11,7 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.trainings import service
+from lambdas.trainings.captioning_schema import ProposedCaptions
 from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
@@ -162,6 +163,19 @@ def list_training_tensorboard_files(caller: CurrentCaller, training_id: str) -> 
     Put each at its path below a folder and start `tensorboard --logdir` there.
     """
     return service.tensorboard(caller, training_id)
+
+
+@app.get(
+    "/trainings/<training_id>/captions", tags=["Trainings"], operation_id="listTrainingCaptions"
+)
+def list_training_captions(
+    caller: CurrentCaller, training_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> ProposedCaptions:
+    """List the captions that the tagger proposed.
+
+    By dataset and file name; empty until a dataset is tagged, and where `captioning` wasn't set.
+    """
+    return service.proposed_captions(caller, training_id, limit, cursor)
 
 
 handler = http.handler_of(app)

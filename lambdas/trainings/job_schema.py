@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lambdas.datasets.schema import CaptionPolicy
+from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.samples_schema import MOST_PROMPTS, SamplePrompt
 from lambdas.trainings.schema import MOST_DATASETS, FmType, Frozen
 
@@ -69,3 +70,4 @@ class Job(Frozen):
     )
     init: JobInit | None = None
     sample_prompts: list[SamplePrompt] = Field(default=[], max_length=MOST_PROMPTS)
+    captioning: Captioning | None = None

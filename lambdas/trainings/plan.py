@@ -6,7 +6,8 @@ from typing import Any
 from lambdas.core.errors import Fault
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import dataset_options, kohya, regularisation, samples
+from lambdas.trainings import captioned, dataset_options, kohya, regularisation, samples
+from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.dataset_groups import Group, group
 from lambdas.trainings.datasets_used import use
@@ -51,6 +52,7 @@ class Plan:
     datasets: tuple[DatasetUsed, ...] = ()
     groups: tuple[Group, ...] = ()
     continue_from: ModelUsed | None = None
+    captioning: Captioning | None = None
     steps: Steps | None = None
     sample_prompts: tuple[SamplePrompt, ...] = ()
 
@@ -83,7 +85,7 @@ def make_plan(
     faults.extend(other_shape(resolved.params, taken_over))
     checked = dataset_options.check(request.datasets, own, resolved, family, instance)
     groups = group(checked.entries, resolved.params)
-    datasets = use(checked.entries, found.datasets, groups, faults)
+    datasets = use(checked.entries, found.datasets, groups, request.captioning, faults)
     faults.extend(checked.faults)
     faults.extend(regularisation.alone(request.datasets))
     if not checked.faults:
@@ -94,6 +96,7 @@ def make_plan(
         *resolved.warnings,
         *checked.warnings,
         *samples.warnings(request.sample_prompts, params),
+        *captioned.warnings(request.captioning, found.datasets, params),
     )
     sizes = known_sizes(found.datasets)
     if not faults:
@@ -118,6 +121,7 @@ def make_plan(
         datasets=datasets,
         groups=groups,
         continue_from=_model_used(found.continue_from),
+        captioning=request.captioning,
         steps=steps,
         sample_prompts=samples.resolved(request.sample_prompts, fm_type, params),
     )

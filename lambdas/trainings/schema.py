@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lambdas.core.names import Name, Reference
 from lambdas.datasets.schema import CaptionPolicy
+from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.samples_schema import MOST_PROMPTS, NewSamplePrompt, SamplePrompt
 
 MOST_DATASETS = 16
@@ -91,6 +92,11 @@ class NewTraining(Request):
         default=None,
         description="A finished LoRA's id or name, to be trained further. Of the base model's "
         "family; its rank and alpha are taken over.",
+    )
+    captioning: Captioning | None = Field(
+        default=None,
+        description="Captions proposed by a tagger before the training; absent: none. A dataset "
+        "that is invalid only because captions are missing will do then.",
     )
     instance_type: str | None = Field(
         default=None,
@@ -208,7 +214,7 @@ class Progress(Frozen):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    phase: str = Field(description="preparing, training, saving, finished or failed.")
+    phase: str = Field(description="preparing, captioning, training, saving, finished or failed.")
     engine: str | None = Field(description="`kohya`, or `rehearsal` where nothing is learnt.")
     step: int
     total_steps: int | None
@@ -219,6 +225,10 @@ class Progress(Frozen):
     seconds_per_step: float | None
     seconds_remaining: float | None
     gpus: list[Gpu] | None = Field(default=None, description="null: there is none.")
+    images_captioned: int | None = Field(
+        default=None, description="Images that the tagger has done; null: nothing to caption."
+    )
+    images_to_caption: int | None = None
     updated_at: datetime
 
 
@@ -244,6 +254,9 @@ class Training(Frozen):
     datasets: list[DatasetUsed]
     continue_from: ModelUsed | None = Field(
         default=None, description="The LoRA that it was to train further."
+    )
+    captioning: Captioning | None = Field(
+        default=None, description="How captions were proposed; null: not asked for."
     )
     instance_type: str
     preset: Preset | None = Field(default=None, description="null: made before presets.")

@@ -8,6 +8,7 @@ from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.trainings import (
+    captions,
     creation,
     failures,
     kohya,
@@ -18,6 +19,7 @@ from lambdas.trainings import (
     results,
     transitions,
 )
+from lambdas.trainings.captioning_schema import ProposedCaptions
 from lambdas.trainings.estimate import estimate_of
 from lambdas.trainings.job_datasets import job_datasets
 from lambdas.trainings.job_schema import Job, JobInit, JobModel
@@ -172,6 +174,17 @@ def tensorboard(caller: Caller, training_id: str) -> TensorBoardFiles:
     return TensorBoardFiles(data=results.read_tensorboard(caller.workspace, training_id))
 
 
+def proposed_captions(
+    caller: Caller, training_id: str, limit: int, cursor: str | None
+) -> ProposedCaptions:
+    """Return one page of the captions that the tagger proposed.
+
+    Raises InvalidRequest when the cursor belongs to another list.
+    """
+    training = repository.get(caller.workspace, training_id).training
+    return captions.page(caller.workspace, training, limit, cursor)
+
+
 def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
     if plan.faults or plan.fm_type is None or plan.model is None or plan.steps is None:
         count = "One thing" if len(plan.faults) == 1 else f"{len(plan.faults)} things"
@@ -186,6 +199,7 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         model=plan.model,
         datasets=list(plan.datasets),
         continue_from=plan.continue_from,
+        captioning=plan.captioning,
         instance_type=plan.instance.name,
         preset=plan.preset,
         spot=request.spot,
@@ -213,6 +227,7 @@ def _job(workspace: str, training: Training) -> Job:
         config_params=training.config_params,
         init=_init(training.continue_from),
         sample_prompts=training.sample_prompts,
+        captioning=training.captioning,
     )
 
 

@@ -11,7 +11,10 @@ from local.kohya import interpreter
 from local.kohya.settings import PROJECT, REQUIREMENTS, KohyaError, Places
 
 MARK = ".lorastack"
-PROBE = "import accelerate, cv2, diffusers, open_clip, torch, torchvision, transformers"
+PROBE = (
+    "import accelerate, cv2, diffusers, lycoris.kohya, onnx, onnxruntime, open_clip, torch, "
+    "torchvision, transformers"
+)
 
 
 def make(places: Places, base_python: str | None, say: Callable[[str], None]) -> None:

@@ -35,7 +35,7 @@ def make(order: Order, settings: Settings) -> None:
     if is_complete(order.output):
         print(f"kohya: {order.output} is there already")
         return
-    _require_set_up(settings)
+    require_set_up(settings)
     order.output.parent.mkdir(parents=True, exist_ok=True)
     partial = order.output.with_suffix(".partial.safetensors")
     print(f"kohya: making {order.output}, a minute or three", flush=True)
@@ -67,7 +67,8 @@ def is_complete(path: Path) -> bool:
     return path.stat().st_size == 8 + length + max(ends, default=0)
 
 
-def _require_set_up(settings: Settings) -> None:
+def require_set_up(settings: Settings) -> None:
+    """Raises KohyaError unless sd-scripts and its environment are there."""
     for part in (settings.home / "train_network.py", settings.python):
         if not part.exists():
             raise KohyaError(

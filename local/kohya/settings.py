@@ -43,12 +43,18 @@ class Places:
     def models(self) -> Path:
         return self.root / "models"
 
+    @property
+    def tagger(self) -> Path:
+        """A folder of model.onnx and selected_tags.csv."""
+        return self.root / "taggers" / "random-wd14"
+
     def environment(self) -> dict[str, str]:
         """The variables by which the container program finds this set-up."""
         return {
             "KOHYA_HOME": str(self.sd_scripts),
             "KOHYA_PYTHON": str(self.python),
             "KOHYA_TOKENIZERS": str(self.tokenizers),
+            **({"KOHYA_TAGGER": str(self.tagger)} if self.tagger.is_dir() else {}),
         }
 
 

@@ -14,10 +14,12 @@ import pytest
 
 from kohya_trainer.failure import TrainingFailed, as_line
 from kohya_trainer.gpus import Gpu
+from kohya_trainer.job import Captioning as ContainerCaptioning
 from kohya_trainer.job import parse_job
 from kohya_trainer.logbook import LogBook
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
+from kohya_trainer.proposals import Proposal, ProposalShelf
 from kohya_trainer.report import Progress as ContainerProgress
 from kohya_trainer.rows import Row
 from kohya_trainer.safetensors_file import family
@@ -25,6 +27,7 @@ from kohya_trainer.safetensors_file import read_header as container_header
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import read_header
 from lambdas.trainings import failures
+from lambdas.trainings.captioning_schema import ProposedCaption
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.logs_schema import LogLine
 from lambdas.trainings.results_schema import MetricsRow
@@ -138,6 +141,40 @@ def test_a_line_of_the_log_means_the_same_on_both_sides(tmp_path: Path) -> None:
     assert (read.number, read.source, len(read.text)) == (1, "container", 1000)
 
 
+def test_captioning_means_the_same_on_both_sides() -> None:
+    asked = {"general_threshold": 1, "blacklist": [" a_b ", "兔"], "existing": "append"}
+    written = json.loads(Job.model_validate(JOB | {"captioning": asked}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+    captioning = parse_job(written).captioning
+
+    assert captioning == ContainerCaptioning(
+        tagger="wd14",
+        general_threshold=1.0,
+        character_threshold=0.35,
+        blacklist=("a_b", "兔"),
+        prepend=(),
+        append=(),
+        existing="append",
+    )
+    assert parse_job(JOB).captioning is None
+
+
+def test_what_the_tagger_proposed_the_api_can_read(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.make_folders()
+    captioning = parse_job(json.loads(Job(**JOB, captioning={}).model_dump_json())).captioning
+    assert captioning
+    proposal = Proposal("图 1.png", ("smile", "1girl"), "tusiji, smile, 1girl", "wd")
+    ProposalShelf(paths, "ds_1", captioning).keep([proposal])
+
+    line = (paths.captions / "ds_1" / "captions.jsonl").read_bytes().splitlines()[1]
+    read = ProposedCaption(dataset_id="ds_1", **json.loads(line))
+
+    assert (read.file_name, read.tags) == ("图 1.png", ["smile", "1girl"])
+    assert (read.caption, read.tagger) == ("tusiji, smile, 1girl", "wd")
+
+
 @pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
 def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> None:
     lacking = {name: value for name, value in JOB.items() if name != field}
@@ -187,6 +224,7 @@ def test_what_the_container_says_of_a_failure_the_api_understands() -> None:
                 asdict(Gpu(1, "NVIDIA A10G", 23028, 4000, 97)) | {"memory_peak_mib": 9000},
             ],
         ),
+        ContainerProgress(phase="captioning", captioned=(1, 3)),
         ContainerProgress(phase="failed", loss=float("nan")),
     ],
     ids=lambda told: told.phase,
@@ -201,6 +239,8 @@ def test_what_the_container_says_of_its_progress_the_api_understands(
     assert (read.phase, read.step) == (told.phase, told.position.step)
     assert read.loss is None or read.loss == told.loss
     assert [gpu.model_dump() for gpu in read.gpus or ()] == list(told.gpus or ())
+    counted = (read.images_captioned, read.images_to_caption)
+    assert counted == (told.captioned or (None, None))
 
 
 def test_a_row_of_the_loss_curve_means_the_same_on_both_sides() -> None:

@@ -37,13 +37,20 @@ PARAMS = {
 }
 
 
-def make_base(base: Path, *, init: dict[str, Any] | None = None, **params: Any) -> Path:
+def make_base(
+    base: Path,
+    *,
+    init: dict[str, Any] | None = None,
+    captioning: dict[str, Any] | None = None,
+    **params: Any,
+) -> Path:
     """An /opt/ml with the real model, four images, and a job of these options."""
     if not MODEL.exists():
         pytest.fail("run `make kohya kohya-model` first, or say where sd-scripts is: KOHYA_HOME")
     data = base / "input" / "data"
     subject = dataset(folder="2_tusiji 兔", repeats=2, subject="tusiji", caption_policy="subject")
     body = job(output_name="style", datasets=[subject], config_params=params, init=init)
+    body["captioning"] = captioning
     write_json(data / "config" / "job.json", body)
     (data / "model").mkdir()
     (data / "model" / "base.safetensors").symlink_to(MODEL)
@@ -59,7 +66,7 @@ def _images(folder: Path) -> None:
         (folder / f"图 {number}.txt").write_text(f"tusiji, {number}", encoding="utf-8")
 
 
-def start(base: Path) -> subprocess.Popen[bytes]:
+def start(base: Path, **more: str) -> subprocess.Popen[bytes]:
     """Start the program; its log lands beside the base folder."""
     variables = {
         "PYTHONPATH": str(ROOT / "training_container"),
@@ -68,15 +75,16 @@ def start(base: Path) -> subprocess.Popen[bytes]:
         "KOHYA_TOKENIZERS": str(KOHYA / "tokenizers"),
         "KOHYA_CPU": "1",
         "LORASTACK_REPORT_SECONDS": "0.5",
+        **more,
     }
     with base.with_suffix(".log").open("wb") as log:
         command = [sys.executable, "-m", "kohya_trainer", "--base", str(base)]
         return subprocess.Popen(command, env=os.environ | variables, stdout=log, stderr=log)
 
 
-def finish(base: Path) -> Path:
+def finish(base: Path, **more: str) -> Path:
     """Run to the end."""
-    status = start(base).wait(SECONDS)
+    status = start(base, **more).wait(SECONDS)
     assert status == 0, base.with_suffix(".log").read_text(errors="replace")[-4000:]
     return base
 

@@ -46,6 +46,11 @@ class Child:
         return self._reader.position
 
     @property
+    def part(self) -> float:
+        """How much is done by the last bar without a name, from 0 to 1."""
+        return self._reader.part
+
+    @property
     def tail(self) -> list[str]:
         """The last lines that were printed, without the bars."""
         return list(self._tail)

@@ -95,7 +95,7 @@ def prepare(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> Launc
         argv, cwd = rehearsal_command(config_file), paths.staging
     else:
         argv, cwd = kohya_command(job, settings, config_file, config, gpus)
-    return Launch(chosen, argv, _environment(), cwd, config, adjusted)
+    return Launch(chosen, argv, environment(), cwd, config, adjusted)
 
 
 def options(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> dict[str, Value]:
@@ -213,7 +213,8 @@ def _without_gpu(config: dict[str, Value]) -> dict[str, str]:
     return adjusted
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What every program that we start finds in its environment."""
     package_root = str(Path(__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
     return {

@@ -1,7 +1,7 @@
 """Check, before anything costs time, that what the job names is there and fits."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,9 @@ def check_inputs(job: Job, paths: Paths) -> Inputs:
     init = paths.channel(job.init.channel) / job.init.file_name if job.init else None
     if init:
         check_continued(init, job)
-    folders = tuple(_count(dataset, paths) for dataset in job.datasets)
+    folders = tuple(count(dataset, paths) for dataset in job.datasets)
+    if not job.captioning:
+        require_captions(folders)
     return Inputs(model, folders, init)
 
 
@@ -93,7 +95,8 @@ def _unreadable(path: Path, why: str) -> TrainingFailed:
     )
 
 
-def _count(dataset: Dataset, paths: Paths) -> ImageFolder:
+def count(dataset: Dataset, paths: Paths) -> ImageFolder:
+    """Count images and captions; raises TrainingFailed (empty_dataset) when there is no image."""
     path = paths.channel(dataset.channel) / dataset.folder
     if not path.is_dir():
         raise _empty(dataset)
@@ -101,15 +104,20 @@ def _count(dataset: Dataset, paths: Paths) -> ImageFolder:
     if not images:
         raise _empty(dataset)
     captioned = sum(_usable_caption(image.with_suffix(".txt")) for image in images)
-    if dataset.caption_policy == "required" and captioned < len(images):
-        raise TrainingFailed(
-            "missing_caption",
-            f"{len(images) - captioned} of {len(images)} images in {dataset.folder} "
-            "have no caption.",
-            "Add a .txt file of the same name beside each image, or train with another "
-            "caption policy.",
-        )
     return ImageFolder(dataset, path, len(images), captioned)
+
+
+def require_captions(folders: Iterable[ImageFolder]) -> None:
+    """Raise TrainingFailed (missing_caption) when a dataset wants captions and has too few."""
+    for folder in folders:
+        if folder.dataset.caption_policy == "required" and folder.captions < folder.images:
+            raise TrainingFailed(
+                "missing_caption",
+                f"{folder.images - folder.captions} of {folder.images} images in "
+                f"{folder.dataset.folder} have no caption.",
+                "Add a .txt file of the same name beside each image, or train with another "
+                "caption policy or with captioning (a lower threshold, or tags to prepend).",
+            )
 
 
 def _usable_caption(path: Path) -> bool:

@@ -18,6 +18,7 @@ from kohya_trainer.toml_writer import Value
 Family = Literal["sd_1_5", "sd_xl"]
 CaptionPolicy = Literal["required", "subject", "empty"]
 InitKind = Literal["lora"]
+Existing = Literal["keep", "append", "replace"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -60,6 +61,19 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class Captioning:
+    """How images get captions before the training; thresholds from 0 to 1."""
+
+    tagger: Literal["wd14"]
+    general_threshold: float
+    character_threshold: float
+    blacklist: tuple[str, ...]
+    prepend: tuple[str, ...]
+    append: tuple[str, ...]
+    existing: Existing
+
+
+@dataclass(frozen=True)
 class Job:
     """One training; ``config_params`` are kohya's options, flat and typed."""
 
@@ -74,6 +88,7 @@ class Job:
     keeps_state: bool = True
     init: Init | None = None
     sample_prompts: tuple[SamplePrompt, ...] = ()
+    captioning: Captioning | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -107,6 +122,7 @@ def parse_job(data: Any) -> Job:
         keeps_state=job.optional("keeps_state", True),
         init=_init(job.data.get("init")),
         sample_prompts=_prompts(job.data.get("sample_prompts", [])),
+        captioning=_captioning(job.data.get("captioning")),
     )
 
 
@@ -139,6 +155,21 @@ def _prompt(prompt: "_Object") -> SamplePrompt:
         cfg_scale=float(prompt.value("cfg_scale", (int, float))),
         seed=prompt.value("seed", int),
         sampler=prompt.text("sampler"),
+    )
+
+
+def _captioning(data: Any) -> Captioning | None:
+    if data is None:
+        return None
+    told = _Object(data, "job.captioning")
+    return Captioning(
+        tagger=told.choice("tagger", ("wd14",)),
+        general_threshold=told.number("general_threshold"),
+        character_threshold=told.number("character_threshold"),
+        blacklist=told.texts("blacklist"),
+        prepend=told.texts("prepend"),
+        append=told.texts("append"),
+        existing=told.choice("existing", get_args(Existing)),
     )
 
 
@@ -191,6 +222,16 @@ class _Object:
         if not value:
             raise _bad(f"{self.where}.{key} is empty")
         return value
+
+    def number(self, key: str) -> float:
+        value = self.data.get(key) if isinstance(self.data, dict) else None
+        return float(self.value(key, int if isinstance(value, int) else float))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.value(key, list)
+        if not all(isinstance(value, str) for value in values):
+            raise _bad(f"{self.where}.{key} must be a list of texts")
+        return tuple(values)
 
     def file_name(self, key: str) -> str:
         value = self.text(key)

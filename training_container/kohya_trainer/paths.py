@@ -61,6 +61,15 @@ class Paths:
         return self.checkpoints / "logs"
 
     @property
+    def captions(self) -> Path:
+        return self.checkpoints / "captions"
+
+    @property
+    def tagging(self) -> Path:
+        """Where the tagger finds its images and leaves its tags; not synced."""
+        return self.staging / "tagging"
+
+    @property
     def progress(self) -> Path:
         return self.checkpoints / "progress.json"
 
@@ -84,7 +93,7 @@ class Paths:
         """An empty staging folder, and all that is written to."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.failure.unlink(missing_ok=True)
-        written = (self.loras, self.states, self.metrics, self.samples, self.logs)
+        written = (self.loras, self.states, self.metrics, self.samples, self.logs, self.captions)
         for folder in (self.engine_output, self.tensorboard, *written):
             folder.mkdir(parents=True, exist_ok=True)
         self.report.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ _STEPS = re.compile(
     r"\s*steps:\s+\d+%\|[^|]*\|\s*(?P<step>\d+)/(?P<total>\d+)\s+\[[\d:]+<[\d:?]+,"
     r"\s*(?P<rate>[\d.]+|\?)(?P<unit>s/it|it/s)(?P<rest>[^\]]*)\]"
 )
+_COUNT = re.compile(r"\s*\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<total>\d+)\s+\[")
+"""A bar without a name, as the tagger draws it."""
 _LOSS = re.compile(r"avr_loss=(?P<loss>[^,\]\s]+)")
 _EPOCH = re.compile(r"epoch (?P<epoch>\d+)/(?P<total>\d+)\s*")
 _TOTAL_EPOCHS = re.compile(r"\s*num epochs\b.*:\s*(?P<total>\d+)\s*")
@@ -43,6 +45,8 @@ class OutputReader:
         self._on_line = on_line
         self._on_bar = on_bar
         self.position = Position()
+        self.part = 0.0
+        """How much of the last bar without a name is done, from 0 to 1."""
 
     def feed(self, data: bytes, *, final: bool = False) -> None:
         """Take more bytes; final hands out the last line though nothing ends it."""
@@ -51,12 +55,18 @@ class OutputReader:
             self._take(line)
         # tqdm puts the carriage return before a bar, so the newest one has no end yet.
         self.position = read_line(self.position, self._rest)
+        self._count(self._rest)
         if final:
             self._take(self._rest)
             self._rest = ""
 
+    def _count(self, line: str) -> None:
+        if bar := _COUNT.match(line):
+            self.part = int(bar["done"]) / max(int(bar["total"]), 1)
+
     def _take(self, line: str) -> None:
         self.position = read_line(self.position, line)
+        self._count(line)
         if bar := _BAR.match(line):
             self._on_bar(bar[0])
             line = line[bar.end() :]  # what is printed next goes on behind the bar

@@ -13,7 +13,7 @@ from kohya_trainer.loras import Lora
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
 
-Phase = Literal["preparing", "training", "saving", "finished", "failed"]
+Phase = Literal["preparing", "captioning", "training", "saving", "finished", "failed"]
 
 HEARTBEAT_SECONDS = 60.0
 """An unchanged progress.json is written again this often; each write is an event in AWS."""
@@ -28,6 +28,8 @@ class Progress:
     position: Position = field(default_factory=Position)
     loss: float | None = None
     average_loss: float | None = None
+    captioned: tuple[int, int] | None = None
+    """Images that the tagger has done, and all that it is to do."""
     loras: Sequence[Lora] = ()
     gpus: Sequence[Mapping[str, Any]] | None = None
 
@@ -48,6 +50,8 @@ class Progress:
             "seconds_per_step": _rounded(where.seconds_per_step),
             "seconds_remaining": self._seconds_remaining(),
             "gpus": self.gpus,
+            "images_captioned": self.captioned[0] if self.captioned else None,
+            "images_to_caption": self.captioned[1] if self.captioned else None,
             "loras": [lora.as_dict() for lora in self.loras],
         }
 

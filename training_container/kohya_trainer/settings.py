@@ -15,6 +15,7 @@ class Settings:
     kohya_home: Path | None = None
     kohya_python: str = sys.executable
     kohya_tokenizers: Path | None = None
+    kohya_tagger: Path | None = None
     kohya_cpu: bool = False
     gpus: int | None = None
     report_seconds: float = 5.0
@@ -29,6 +30,7 @@ class Settings:
             kohya_home=_path(environ.get("KOHYA_HOME")),
             kohya_python=environ.get("KOHYA_PYTHON") or sys.executable,
             kohya_tokenizers=_path(environ.get("KOHYA_TOKENIZERS")),
+            kohya_tagger=_path(environ.get("KOHYA_TAGGER")),
             kohya_cpu=environ.get("KOHYA_CPU") == "1",
             gpus=_whole(environ.get("SM_NUM_GPUS")),
             report_seconds=_seconds(environ.get("LORASTACK_REPORT_SECONDS"), 5.0),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kohya_trainer import VERSION, command
+from kohya_trainer.captioning import caption
 from kohya_trainer.child import Child
 from kohya_trainer.failure import TrainingFailed, write_failure
 from kohya_trainer.inputs import Inputs, check_inputs
@@ -68,6 +69,10 @@ class _Training:
         job = read_job(self._paths.job)
         watch.expect(job.output_name)
         inputs = replace(check_inputs(job, self._paths), state=earlier.state)
+        if job.captioning:
+            inputs = caption(
+                job.captioning, inputs, self._paths, self._settings, watch, stop_requested
+            )
         launch = prepare(job, inputs, self._paths, self._settings)
         self._facts |= _facts(job, inputs, launch)
         self._facts["resumed_after"] = {"step": earlier.step, "epoch": earlier.epoch}

@@ -45,6 +45,7 @@ class Watch:
         self.shelf = LoraShelf(paths)
         self.engine: Engine | None = None
         self.position = Position()
+        self.captioned: tuple[int, int] | None = None
         self.output_name = ""
         self.stopped = False
         self._states = StateShelf(paths)
@@ -101,6 +102,7 @@ class Watch:
                 position=position,
                 loss=self.curve.loss,
                 average_loss=self.curve.average_loss,
+                captioned=self.captioned,
                 loras=self._all_loras(),
                 gpus=self.gpus.for_progress(),
             )

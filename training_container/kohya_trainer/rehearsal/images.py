@@ -17,7 +17,7 @@ Vector = NDArray[np.float32]
 
 FEATURES = 64
 _READ = 65536
-_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM")
+STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM")
 
 
 class UnidentifiedImageError(OSError):
@@ -129,7 +129,7 @@ def image_vector(path: Path) -> Vector:
     """Means of equal stretches of the file's first bytes, standardised; the last entry is 1."""
     with path.open("rb") as file:
         data = file.read(_READ)
-    if not data.startswith(_STARTS):
+    if not data.startswith(STARTS):
         raise UnidentifiedImageError(f"cannot identify image file {path.name!r}")
     stretches = FEATURES - 1
     length = max(len(data) // stretches, 1) * stretches
