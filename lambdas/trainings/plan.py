@@ -9,7 +9,7 @@ from lambdas.models.schema import Model
 from lambdas.trainings import dataset_options, kohya, regularisation
 from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.dataset_groups import Group, group
-from lambdas.trainings.datasets_used import use
+from lambdas.trainings.datasets_used import cached_twice, use
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
 from lambdas.trainings.schema import (
@@ -89,6 +89,7 @@ def make_plan(
     warnings = resolved.warnings + checked.warnings
     sizes = known_sizes(found.datasets)
     if not faults:
+        faults.extend(cached_twice(datasets, groups, resolved.params))
         faults.extend(misfits(datasets, sizes, groups, resolved.params, family))
     steps = None
     if not faults:
