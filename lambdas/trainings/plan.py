@@ -12,6 +12,7 @@ from lambdas.trainings.dataset_groups import Group, group
 from lambdas.trainings.datasets_used import cached_twice, use
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
+from lambdas.trainings.reading import Read
 from lambdas.trainings.schema import (
     DatasetUsed,
     FmType,
@@ -63,7 +64,7 @@ def make_plan(
     faults: list[Fault] = []
     instance = _instance(request.instance_type or settings.default_instance_type, faults)
     fm_type = _family(request, found.model, faults)
-    family = fm_type or "sd_1_5"
+    family: FmType = fm_type or "sd_1_5"
     own = dataset_options.read(request.datasets, family, corrects=corrects)
     continues(request.continue_from, found.continue_from, fm_type, faults)
     taken_over = shape_of(found.continue_from)
@@ -79,20 +80,11 @@ def make_plan(
     )
     faults.extend(resolved.faults)
     faults.extend(other_shape(resolved.params, taken_over))
-    checked = dataset_options.check(request.datasets, own, resolved, family, instance)
-    groups = group(checked.entries, resolved.params)
-    datasets = use(checked.entries, found.datasets, groups, faults)
-    faults.extend(checked.faults)
-    faults.extend(regularisation.alone(request.datasets))
-    if not checked.faults:
-        faults.extend(regularisation.unplaced(checked.entries, groups))
-    warnings = resolved.warnings + checked.warnings
-    sizes = known_sizes(found.datasets)
-    if not faults:
-        faults.extend(cached_twice(datasets, groups, resolved.params))
-        faults.extend(misfits(datasets, sizes, groups, resolved.params, family))
+    datasets, groups, warnings = _datasets(request, found, own, resolved, family, instance, faults)
+    warnings = resolved.warnings + warnings
     steps = None
     if not faults:
+        sizes = known_sizes(found.datasets)
         steps = reckon(datasets, sizes, groups, resolved.params, family, instance.gpus)
         warnings += tuple(regularisation.warnings(datasets, groups, resolved.params))
         warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
@@ -111,6 +103,30 @@ def make_plan(
         continue_from=_model_used(found.continue_from),
         steps=steps,
     )
+
+
+def _datasets(
+    request: NewTraining,
+    found: Found,
+    own: tuple[Read, ...],
+    training: kohya.Resolved,
+    fm_type: FmType,
+    instance: InstanceType,
+    faults: list[Fault],
+) -> tuple[tuple[DatasetUsed, ...], tuple[Group, ...], tuple[Fault, ...]]:
+    """Return the datasets, how they lie together, and what is hardly meant in their options."""
+    checked = dataset_options.check(request.datasets, own, training, fm_type, instance)
+    groups = group(checked.entries, training.params)
+    datasets = use(checked.entries, found.datasets, groups, faults)
+    faults.extend(checked.faults)
+    faults.extend(regularisation.alone(request.datasets))
+    if not any(one.faults for one in own):  # what could not be read may be what they have alike
+        faults.extend(regularisation.unplaced(checked.entries, groups))
+    if not faults:
+        sizes = known_sizes(found.datasets)
+        faults.extend(cached_twice(datasets, groups, training.params))
+        faults.extend(misfits(datasets, sizes, groups, training.params, fm_type))
+    return datasets, groups, checked.warnings
 
 
 def _instance(name: str, faults: list[Fault]) -> InstanceType:

@@ -1,4 +1,4 @@
-"""The dataset config of sd-scripts, where folders that share buckets and batches are one dataset."""
+"""The dataset config of sd-scripts: folders that share buckets and batches are one dataset."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
