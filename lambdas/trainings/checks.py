@@ -142,8 +142,17 @@ def _cached_texts(s: Setting) -> Findings:
                 "changes captions in each step, and cache_text_encoder_outputs encodes them once: "
                 "leave one of them out",
             )
-    for name in ("caption_dropout_every_n_epochs", "enable_wildcard"):
-        if s.get(name):  # the check in train_util.py:1102 does not name them: no effect, no word
+    for name in (
+        "caption_dropout_every_n_epochs",
+        "caption_prefix",
+        "caption_suffix",
+        "enable_wildcard",
+        "keep_tokens_separator",
+        "secondary_separator",
+    ):
+        # The check in train_util.py:1102 does not name them, and what is cached are captions as
+        # they stand in the files (strategy_sdxl.py:266): no effect, no word.
+        if s.get(name):
             yield _warning(
                 name, "has no effect when cache_text_encoder_outputs encodes captions once"
             )

@@ -1,6 +1,8 @@
 """The datasets of a request as a training takes them, once they are found and fit."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lambdas.core.errors import Fault, pointer
 from lambdas.datasets.schema import Dataset, Report
@@ -39,6 +41,24 @@ def use(
                 faults.extend(_without_captions(index, choice, dataset, dataset.report))
             used.append(_used(choice, dataset, dataset.report, groups_of(index, groups)))
     return tuple(used)
+
+
+def cached_twice(
+    datasets: Sequence[DatasetUsed], groups: Sequence[Group], params: Mapping[str, Any]
+) -> Iterator[Fault]:
+    """Yield the caches on disk that two groups would write for one image, and read the other's.
+
+    A file is called by the image and its own size, not by its bucket (strategy_sd.py:153).
+    """
+    times = Counter(datasets[index].name for group in groups for index in group.members)
+    several = [name for name, count in times.items() if count > 1]
+    for option in ("cache_latents", "cache_text_encoder_outputs"):
+        if several and params.get(f"{option}_to_disk"):
+            text = (
+                f"keeps one file for each image, and {several[0]} lies in several datasets of "
+                f"sd-scripts that would overwrite each other's: set {option} instead"
+            )
+            yield Fault(pointer("config_params", f"{option}_to_disk"), text)
 
 
 def _twice(found: Sequence[Dataset | None], groups: Sequence[Group]) -> set[int]:

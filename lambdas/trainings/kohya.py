@@ -181,7 +181,7 @@ def open_option(name: str, fm_type: str) -> Option:
     option = options().get(name)
     if name == "datasets":
         raise ValueError(
-            "belongs to a dataset config: name datasets and repeats in the request's own datasets"
+            "belongs to a dataset config: name datasets, repeats and options in the field datasets"
         )
     if option is None:
         meant = near(name)

@@ -10,9 +10,10 @@ from lambdas.trainings import captioned, dataset_options, kohya, regularisation,
 from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.continued import continues, other_shape, shape_of
 from lambdas.trainings.dataset_groups import Group, group
-from lambdas.trainings.datasets_used import use
+from lambdas.trainings.datasets_used import cached_twice, use
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
+from lambdas.trainings.reading import Read
 from lambdas.trainings.samples_schema import SamplePrompt
 from lambdas.trainings.schema import (
     DatasetUsed,
@@ -67,7 +68,7 @@ def make_plan(
     faults: list[Fault] = []
     instance = _instance(request.instance_type or settings.default_instance_type, faults)
     fm_type = _family(request, found.model, faults)
-    family = fm_type or "sd_1_5"
+    family: FmType = fm_type or "sd_1_5"
     own = dataset_options.read(request.datasets, family, corrects=corrects)
     continues(request.continue_from, found.continue_from, fm_type, faults)
     taken_over = shape_of(found.continue_from)
@@ -83,26 +84,18 @@ def make_plan(
     )
     faults.extend(resolved.faults)
     faults.extend(other_shape(resolved.params, taken_over))
-    checked = dataset_options.check(request.datasets, own, resolved, family, instance)
-    groups = group(checked.entries, resolved.params)
-    datasets = use(checked.entries, found.datasets, groups, request.captioning, faults)
-    faults.extend(checked.faults)
-    faults.extend(regularisation.alone(request.datasets))
-    if not checked.faults:
-        faults.extend(regularisation.unplaced(checked.entries, groups))
+    datasets, groups, warnings = _datasets(request, found, own, resolved, family, instance, faults)
     faults.extend(samples.faults(request.sample_prompts, fm_type))
     params = samples.timed(request.sample_prompts, resolved.params)
     warnings = (
         *resolved.warnings,
-        *checked.warnings,
+        *warnings,
         *samples.warnings(request.sample_prompts, params),
         *captioned.warnings(request.captioning, found.datasets, params),
     )
-    sizes = known_sizes(found.datasets)
-    if not faults:
-        faults.extend(misfits(datasets, sizes, groups, params, family))
     steps = None
     if not faults:
+        sizes = known_sizes(found.datasets)
         steps = reckon(datasets, sizes, groups, params, family, instance.gpus)
         total, epochs = steps.total_steps, steps.epochs
         warnings += tuple(regularisation.warnings(datasets, groups, params))
@@ -125,6 +118,30 @@ def make_plan(
         steps=steps,
         sample_prompts=samples.resolved(request.sample_prompts, fm_type, params),
     )
+
+
+def _datasets(
+    request: NewTraining,
+    found: Found,
+    own: tuple[Read, ...],
+    training: kohya.Resolved,
+    fm_type: FmType,
+    instance: InstanceType,
+    faults: list[Fault],
+) -> tuple[tuple[DatasetUsed, ...], tuple[Group, ...], tuple[Fault, ...]]:
+    """Return the datasets, how they lie together, and what is hardly meant in their options."""
+    checked = dataset_options.check(request.datasets, own, training, fm_type, instance)
+    groups = group(checked.entries, training.params)
+    datasets = use(checked.entries, found.datasets, groups, request.captioning, faults)
+    faults.extend(checked.faults)
+    faults.extend(regularisation.alone(request.datasets))
+    if not any(one.faults for one in own):  # what could not be read may be what they have alike
+        faults.extend(regularisation.unplaced(checked.entries, groups))
+    if not faults:
+        sizes = known_sizes(found.datasets)
+        faults.extend(cached_twice(datasets, groups, training.params))
+        faults.extend(misfits(datasets, sizes, groups, training.params, fm_type))
+    return datasets, groups, checked.warnings
 
 
 def _instance(name: str, faults: list[Fault]) -> InstanceType:

@@ -187,4 +187,5 @@ def _trains_text_encoder(checked: Params) -> bool:
 
 def _captions_change(checked: Params) -> bool:
     names = ("shuffle_caption", "caption_dropout_rate", "caption_tag_dropout_rate")
-    return any(checked.get(name) for name in (*names, "token_warmup_step"))
+    words = ("caption_prefix", "caption_suffix")  # which are not encoded when captions are cached
+    return any(checked.get(name) for name in (*names, *words, "token_warmup_step"))

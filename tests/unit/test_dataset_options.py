@@ -204,6 +204,32 @@ def test_a_dataset_may_stand_at_several_resolutions_and_is_brought_once(
     assert "another resolution" in again.body["errors"][0]["message"]
 
 
+def test_a_dataset_in_several_is_not_cached_in_files_that_overwrite_each_other(
+    scene: None,
+) -> None:
+    params = {"cache_latents": True, "cache_latents_to_disk": True}
+
+    refused = check(entry(), entry(resolution="768"), config_params=params)
+
+    assert list(told(refused["errors"])) == ["/config_params/cache_latents_to_disk"]
+    assert "set cache_latents instead" in refused["errors"][0]["message"]
+    assert check(entry(), entry("rabbits", resolution="768"), config_params=params)["valid"]
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_words_before_captions_are_not_lost_to_a_preset_that_encodes_them_once(
+    everywhere: bool,
+) -> None:
+    ready_model(shapes=SD_XL), ready_dataset()
+    words = {"caption_prefix": "sks, "}
+
+    answer = check(entry(**{} if everywhere else words), config_params=words if everywhere else {})
+
+    assert answer["valid"]
+    assert "cache_text_encoder_outputs" not in answer["config_params"]
+    assert "cache_text_encoder_outputs" in check(entry())["config_params"]
+
+
 def test_a_policy_may_be_another_than_the_datasets_but_not_ask_for_captions_that_lack(
     scene: None,
 ) -> None:

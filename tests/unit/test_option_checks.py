@@ -150,6 +150,12 @@ WARNED: list[tuple[Given, str, str, str]] = [
     ({"resolution": "512"}, "sd_xl", "resolution", "1024,1024"),
     ({"resolution": "2048"}, "sd_1_5", "resolution", "512,512"),
     ({"caption_dropout_every_n_epochs": 2}, "sd_xl", "caption_dropout_every_n_epochs", "no effect"),
+    (
+        {"caption_prefix": "sks, ", "cache_text_encoder_outputs": True},
+        "sd_xl",
+        "caption_prefix",
+        "no effect",
+    ),
     ({"enable_wildcard": True}, "sd_xl", "enable_wildcard", "no effect"),
     ({"mixed_precision": "fp16", "no_half_vae": False}, "sd_xl", "no_half_vae", "overflows"),
     ({"mem_eff_attn": True, "sdpa": True}, "sd_1_5", "mem_eff_attn", "slow"),

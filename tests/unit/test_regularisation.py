@@ -63,10 +63,12 @@ def test_with_options_it_regularises_those_that_have_them(scene: None) -> None:
 
 
 def test_a_set_that_would_regularise_nothing_is_refused(scene: None) -> None:
-    answer = check(entry(), regularising(resolution="768"))
+    cached = {"cache_latents": True}
+    answer = check(entry(color_aug=True), regularising(resolution="768"), config_params=cached)
 
-    assert list(told(answer["errors"])) == ["/datasets/1/options"]
-    assert "768,768" in answer["errors"][0]["message"]
+    faults = told(answer["errors"])
+    assert list(faults) == ["/datasets/0/options/color_aug", "/datasets/1/options"]
+    assert "768,768" in faults["/datasets/1/options"]
 
 
 def test_regularisation_sets_alone_are_refused_beside_all_else(scene: None) -> None:

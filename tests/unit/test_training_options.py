@@ -8,9 +8,10 @@ import pytest
 
 from lambdas import openapi
 from lambdas.trainings import estimate, kohya, prices
+from lambdas.trainings.dataset_groups import Group
 from lambdas.trainings.instances import INSTANCE_TYPES
-from lambdas.trainings.option_schema import json_schema
-from lambdas.trainings.options import open_options, options
+from lambdas.trainings.option_schema import json_schema, schema_of_datasets
+from lambdas.trainings.options import dataset_options, open_options, options
 from lambdas.trainings.plan import Plan
 from lambdas.trainings.schema import Steps
 from lambdas.trainings.settings import Settings
@@ -186,6 +187,24 @@ def test_a_measurement_counts_only_where_all_that_decides_is_the_same(
     assert same.spot is not None
     assert (same.spot.usd_least, same.spot.usd_most) == (0.16, 1.57)
     assert estimate.estimate_of(other, SETTINGS).seconds is None
+    larger = Group({"resolution": "768,768"}, (0,))
+    assert estimate.estimate_of(replace(plan(7200), groups=(larger,)), SETTINGS).seconds is None
+    back = replace(other, groups=(Group({"resolution": params["resolution"]}, (0,)),))
+    assert estimate.estimate_of(back, SETTINGS).seconds == 50
+    both = replace(plan(), groups=(Group({}, (0,)), larger))
+    assert estimate.estimate_of(both, SETTINGS).seconds is None
+
+
+def test_the_contract_types_the_options_that_datasets_may_have() -> None:
+    schema = schema_of_datasets()
+
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(dataset_options()) < set(open_options())
+    assert "share buckets" in schema["properties"]["train_batch_size"]["description"]
+    assert "share buckets" not in schema["properties"]["flip_aug"]["description"]
+    drafts = openapi.contract()["components"]["schemas"]
+    assert len(drafts["DatasetChoice"]["properties"]["options"]["anyOf"]) == 1
+    assert len(drafts["DatasetDraft"]["properties"]["options"]["anyOf"]) == 2
 
 
 def test_the_contract_types_every_open_option_and_no_other() -> None:
