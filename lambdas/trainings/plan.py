@@ -98,6 +98,8 @@ def make_plan(
     faults.extend(other_shape(resolved.params, taken_over))
     faults.extend(samples.faults(request.sample_prompts, fm_type))
     params = samples.timed(request.sample_prompts, resolved.params)
+    prompts = samples.resolved(request.sample_prompts, fm_type, params)
+    faults.extend(samples.too_few_steps(prompts))
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
     warnings = (*resolved.warnings, *samples.warnings(request.sample_prompts, params))
@@ -118,7 +120,7 @@ def make_plan(
         datasets=datasets,
         continue_from=_model_used(found.continue_from),
         steps=steps,
-        sample_prompts=samples.resolved(request.sample_prompts, fm_type, params),
+        sample_prompts=prompts,
     )
 
 
