@@ -87,6 +87,8 @@ def make_plan(
     datasets, groups, warnings = _datasets(request, found, own, resolved, family, instance, faults)
     faults.extend(samples.faults(request.sample_prompts, fm_type))
     params = samples.timed(request.sample_prompts, resolved.params)
+    prompts = samples.resolved(request.sample_prompts, fm_type, params)
+    faults.extend(samples.too_few_steps(prompts))
     warnings = (
         *resolved.warnings,
         *warnings,
@@ -116,7 +118,7 @@ def make_plan(
         continue_from=_model_used(found.continue_from),
         captioning=request.captioning,
         steps=steps,
-        sample_prompts=samples.resolved(request.sample_prompts, fm_type, params),
+        sample_prompts=prompts,
     )
 
 

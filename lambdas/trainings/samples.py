@@ -14,6 +14,7 @@ _OPTIONS = (*_INTERVALS, "sample_at_first", "sample_sampler")
 _SIDE: dict[FmType, int] = {"sd_1_5": 512, "sd_xl": 1024}
 _MOST_SIDE: dict[FmType, int] = {"sd_1_5": 1024, "sd_xl": 2048}
 _MANY_IMAGES = 500
+_LEAST_PNDM_STEPS = 4  # diffusers 0.32.1 breaks off with fewer
 
 
 def resolved(
@@ -57,6 +58,15 @@ def faults(given: Sequence[NewSamplePrompt], fm_type: FmType | None) -> list[Fau
         for index, one in enumerate(given)
         for side in ("width", "height")
         if fm_type and (getattr(one, side) or 0) > _MOST_SIDE[fm_type]
+    ]
+
+
+def too_few_steps(prompts: Sequence[SamplePrompt]) -> list[Fault]:
+    """Return the prompts at which a sampler would break off, and the training with it."""
+    return [
+        Fault(pointer(_FIELD, index, "steps"), f"pndm takes at least {_LEAST_PNDM_STEPS} steps")
+        for index, one in enumerate(prompts)
+        if one.sampler == "pndm" and one.steps < _LEAST_PNDM_STEPS
     ]
 
 

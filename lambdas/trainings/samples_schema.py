@@ -15,19 +15,17 @@ MOST_CHARACTERS = 8000
 _MOST_IN_ONE = 2000
 _LEAST_SIDE, _MOST_SIDE = 64, 2048
 
+# Without lms, k_lms and dpmsolver: option_notes.json says why.
 Sampler = Literal[
     "ddim",
     "pndm",
-    "lms",
     "euler",
     "euler_a",
     "heun",
     "dpm_2",
     "dpm_2_a",
-    "dpmsolver",
     "dpmsolver++",
     "dpmsingle",
-    "k_lms",
     "k_euler",
     "k_euler_a",
     "k_dpm_2",

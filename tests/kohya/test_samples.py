@@ -1,13 +1,14 @@
 """Sample images of the real sd-scripts: drawn, named, and their prompts taken for nothing else."""
 
+import shutil
 import struct
 from pathlib import Path
 
 import pytest
 
 from kohya_trainer.samples import is_whole
-from tests.container.support import read_json, write_json
-from tests.kohya.kohya_support import PARAMS, STEPS_PER_EPOCH, finish, make_base
+from tests.container.support import metrics_rows, read_json, write_json
+from tests.kohya.kohya_support import PARAMS, STEPS_PER_EPOCH, finish, kill_in_epoch, make_base
 
 pytestmark = pytest.mark.kohya
 
@@ -41,9 +42,7 @@ def drawn(tmp_path_factory) -> Path:
     params = PARAMS | {"max_train_epochs": 1}
     sampling = {"sample_at_first": True, "sample_every_n_epochs": 1}
     base = make_base(tmp_path_factory.mktemp("drawn") / "ml", **params, **sampling)
-    job = base / "input" / "data" / "config" / "job.json"
-    write_json(job, read_json(job) | {"sample_prompts": PROMPTS})
-    return finish(base)
+    return finish(with_prompts(base))
 
 
 def test_each_prompt_is_drawn_at_the_start_and_at_the_epochs_end(drawn):
@@ -76,6 +75,36 @@ def test_what_is_drawn_changes_with_what_is_learnt(drawn):
     )
 
     assert first != last
+
+
+def test_a_resumed_training_has_each_sample_once(tmp_path):
+    """A resumed sd-scripts draws what it begins with, too; that is the sample of its state."""
+    params = PARAMS | {"max_train_epochs": 2, "sample_every_n_epochs": 1, "sample_at_first": True}
+    base = with_prompts(make_base(tmp_path / "first", **params))
+    kill_in_epoch(base, 2)
+    after = with_prompts(make_base(tmp_path / "second", **params))
+    shutil.copytree(base / "checkpoints", after / "checkpoints")
+    lost = after / "checkpoints" / "samples" / f"{STEPS_PER_EPOCH:08d}-000001-01.png"
+    before = lost.read_bytes()
+    lost.unlink()
+
+    finish(after)
+
+    whens = (
+        "00000000-000000",
+        f"{STEPS_PER_EPOCH:08d}-000001",
+        f"{2 * STEPS_PER_EPOCH:08d}-000002",
+    )
+    images = sorted(path.name for path in (after / "checkpoints" / "samples").glob("*.png"))
+    assert images == [f"{when}-{place}.png" for when in whens for place in ("00", "01")]
+    assert lost.read_bytes() == before, "drawn again with the seed, of the same LoRA"
+    assert [row["step"] for row in metrics_rows(after)] == list(range(1, 2 * STEPS_PER_EPOCH + 1))
+
+
+def with_prompts(base: Path) -> Path:
+    job = base / "input" / "data" / "config" / "job.json"
+    write_json(job, read_json(job) | {"sample_prompts": PROMPTS})
+    return base
 
 
 def size_of(base: Path, name: str) -> tuple[int, int]:

@@ -65,9 +65,9 @@ def test_sdxl_draws_at_the_size_it_was_trained_at() -> None:
 
 @pytest.mark.usefixtures("ready")
 def test_the_option_names_the_sampler_of_prompts_that_do_not() -> None:
-    answer = validate({"prompt": "a"}, {"prompt": "b", "sampler": "lms"}, sample_sampler="euler_a")
+    answer = validate({"prompt": "a"}, {"prompt": "b", "sampler": "heun"}, sample_sampler="euler_a")
 
-    assert [one["sampler"] for one in answer.body["sample_prompts"]] == ["euler_a", "lms"]
+    assert [one["sampler"] for one in answer.body["sample_prompts"]] == ["euler_a", "heun"]
 
 
 @pytest.mark.usefixtures("ready")
@@ -115,6 +115,8 @@ def test_without_prompts_no_interval_is_set() -> None:
         ("seed", 2**32),
         ("seed", True),
         ("sampler", "ddpm"),
+        ("sampler", "lms"),
+        ("sampler", "dpmsolver"),
         ("controlnet_image", "/etc/passwd"),
         ("sample_steps", 3),
     ],
@@ -156,6 +158,27 @@ def test_every_fault_is_told_at_once() -> None:
         "/sample_prompts/1/height",
     ]
     assert "1024" in str(answer.body["errors"])
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_sampler_that_breaks_off_at_so_few_steps_is_told() -> None:
+    answer = validate(
+        {"prompt": "a", "steps": 3},
+        {"prompt": "b", "steps": 4},
+        {"prompt": "c", "steps": 1, "sampler": "euler"},
+        sample_sampler="pndm",
+    )
+
+    assert [fault["pointer"] for fault in answer.body["errors"]] == ["/sample_prompts/0/steps"]
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_sampler_that_never_works_is_refused_as_an_option_too() -> None:
+    answer = validate({"prompt": "a"}, sample_sampler="dpmsolver")
+
+    (fault,) = answer.body["errors"]
+    assert fault["pointer"] == "/config_params/sample_sampler"
+    assert "dpmsolver++" in fault["message"]
 
 
 @pytest.mark.usefixtures("ready")
