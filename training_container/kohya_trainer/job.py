@@ -16,7 +16,7 @@ from kohya_trainer.toml_writer import Value
 
 Family = Literal["sd_1_5", "sd_xl"]
 CaptionPolicy = Literal["required", "subject", "empty"]
-InitKind = Literal["lora"]
+InitKind = Literal["lora", "state"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
@@ -31,12 +31,31 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Init:
-    """What the training goes on with: a finished LoRA in its channel."""
+class LoraInit:
+    """A finished LoRA, in its channel, that is to be trained further."""
 
     channel: str
-    kind: InitKind
     file_name: str
+
+
+@dataclass(frozen=True)
+class StateInit:
+    """The saved states of another training, in their channel, to go on from the newest."""
+
+    channel: str
+    training_id: str
+    output_name: str
+
+
+Init = LoraInit | StateInit
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """When to end: so many epochs without a loss lower by this share (0.01 is one percent)."""
+
+    patience_epochs: int
+    min_improvement: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,7 @@ class Job:
     config_params: Mapping[str, Value]
     keeps_state: bool = True
     init: Init | None = None
+    early_stop: EarlyStop | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -95,6 +115,7 @@ def parse_job(data: Any) -> Job:
         config_params=job.value("config_params", dict),
         keeps_state="keeps_state" not in job.data or job.value("keeps_state", bool),
         init=_init(job.data.get("init")),
+        early_stop=_early_stop(job.data.get("early_stop")),
     )
 
 
@@ -106,8 +127,20 @@ def _init(data: Any) -> Init | None:
     if data is None:
         return None
     init = _Object(data, "job.init")
-    kind = init.choice("kind", get_args(InitKind))
-    return Init(init.file_name("channel"), kind, init.file_name("file_name"))
+    channel = init.file_name("channel")
+    if init.choice("kind", get_args(InitKind)) == "lora":
+        return LoraInit(channel, init.file_name("file_name"))
+    return StateInit(channel, init.text("training_id"), _output_name(init.text("output_name")))
+
+
+def _early_stop(data: Any) -> EarlyStop | None:
+    if data is None:
+        return None
+    wanted = _Object(data, "job.early_stop")
+    patience = wanted.value("patience_epochs", int)
+    if patience < 1:
+        raise _bad(f"job.early_stop.patience_epochs is {patience}, it must be at least 1")
+    return EarlyStop(patience, float(wanted.value("min_improvement", (int, float))))
 
 
 def _dataset(dataset: "_Object") -> Dataset:
@@ -137,14 +170,15 @@ class _Object:
     data: Any
     where: str
 
-    def value(self, key: str, kind: type) -> Any:
+    def value(self, key: str, kind: type | tuple[type, ...]) -> Any:
         if not isinstance(self.data, dict):
             raise _bad(f"{self.where} is no object")
         if key not in self.data:
             raise _bad(f"{self.where}.{key} is missing")
         value = self.data[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise _bad(f"{self.where}.{key} must be of type {kind.__name__}")
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            wanted = kind.__name__ if isinstance(kind, type) else "number"
+            raise _bad(f"{self.where}.{key} must be of type {wanted}")
         return value
 
     def text(self, key: str) -> str:

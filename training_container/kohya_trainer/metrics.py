@@ -51,11 +51,21 @@ class Row:
         )
 
 
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch that has ended: its average loss and its last step."""
+
+    epoch: int
+    average: float
+    step: int
+
+
 class Curve:
     """Collects scalars into rows without a gap.
 
     ``loss`` and ``average_loss`` are the newest; ``nan_at`` is the first step whose loss was no
-    number.
+    number; ``epochs`` has those that ended. Steps after ``ends_at`` do not count: the training is
+    ended there, before the engine ends.
     """
 
     def __init__(self, *, after_step: int = 0, after_epoch: int = 0) -> None:
@@ -66,11 +76,15 @@ class Curve:
         self.loss: float | None = None
         self.average_loss: float | None = None
         self.nan_at: int | None = None
+        self.epochs: list[EpochEnd] = []
+        self.ends_at: int | None = None
 
     def add(self, scalars: Iterable[Scalar]) -> None:
         """Take scalars in the order in which they were logged."""
         for scalar in scalars:
             if scalar.tag == "loss/epoch_average":  # logged at each epoch's end, under its number
+                newest = max(self._drafts, default=self._next - 1)
+                self.epochs.append(EpochEnd(self._epoch, scalar.value, newest))
                 self._epoch += 1
             elif scalar.step >= 1 and scalar.tag.startswith(("loss/", "lr/")):
                 self._add_to_step(scalar)
@@ -82,6 +96,8 @@ class Curve:
         """
         newest = max(self._drafts, default=self._next - 1)
         last = max(newest - 1, complete) if through is None else max(newest, through)
+        if self.ends_at is not None:
+            last = min(last, self.ends_at)
         rows = [self._row(step) for step in range(self._next, last + 1)]
         self._next += len(rows)
         return rows

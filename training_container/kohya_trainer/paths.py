@@ -52,6 +52,10 @@ class Paths:
         return self.checkpoints / "progress.json"
 
     @property
+    def failure_at_length(self) -> Path:
+        return self.checkpoints / "failure.json"
+
+    @property
     def tensorboard(self) -> Path:
         return self.base / "output" / "tensorboard"
 
@@ -71,6 +75,7 @@ class Paths:
         """An empty staging folder, and all that is written to."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.failure.unlink(missing_ok=True)
+        self.failure_at_length.unlink(missing_ok=True)
         written = (self.loras, self.states, self.metrics, self.tensorboard)
         for folder in (self.engine_output, *written):
             folder.mkdir(parents=True, exist_ok=True)

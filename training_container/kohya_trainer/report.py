@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from kohya_trainer.command import Engine
+from kohya_trainer.early_stop import Stop
 from kohya_trainer.loras import Lora
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
@@ -29,6 +30,7 @@ class Progress:
     loss: float | None = None
     average_loss: float | None = None
     loras: Sequence[Lora] = ()
+    stopped_early: Stop | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object, without the time of writing."""
@@ -47,6 +49,7 @@ class Progress:
             "seconds_per_step": _rounded(where.seconds_per_step),
             "seconds_remaining": self._seconds_remaining(),
             "loras": [lora.as_dict() for lora in self.loras],
+            "stopped_early": self.stopped_early.as_dict() if self.stopped_early else None,
         }
 
     def _seconds_remaining(self) -> float | None:

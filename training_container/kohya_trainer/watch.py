@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from kohya_trainer.child import Child
 from kohya_trainer.command import Engine
+from kohya_trainer.early_stop import Stop, kept_epochs, stop_by
+from kohya_trainer.job import EarlyStop
 from kohya_trainer.log import say
 from kohya_trainer.loras import Lora, LoraShelf
 from kohya_trainer.metrics import Curve, write_segment
@@ -39,14 +41,26 @@ class Watch:
         self.position = Position()
         self.output_name = ""
         self.stopped = False
-        self._states = StateShelf(paths)
+        self.states = StateShelf(paths)
+        self.early_stop: EarlyStop | None = None
+        self.stopped_early: Stop | None = None
+        self._end: Stop | None = None
         self._earlier = Earlier()
 
     def begin_after(self, earlier: Earlier) -> None:
         """Say what earlier attempts left, from which the engine will go on."""
         self._earlier = earlier
+        self.states.began = earlier.began
         self.curve = Curve(after_step=earlier.step, after_epoch=earlier.epoch)
         self.position = Position(step=earlier.step, epoch=earlier.epoch)
+
+    def was_enough(self) -> bool:
+        """Whether earlier attempts had come to the early stop already."""
+        if self.early_stop:
+            self.curve.epochs = kept_epochs(self._paths)
+            self.stopped_early = stop_by(self.curve.epochs, self.early_stop)
+        self._keep_best()
+        return self.stopped_early is not None
 
     def follow(self, child: Child, stop_requested: Callable[[], bool]) -> None:
         """Watch until the engine has ended: by itself, because it was told to, or by NaN."""
@@ -67,6 +81,9 @@ class Watch:
                 say(f"the loss is no number at step {self.curve.nan_at}: ending the engine")
                 child.stop(NAN_GRACE)
                 break
+            if self._has_its_end():
+                child.stop(self._settings.grace_seconds)
+                break
         child.end()  # what is left of its group
         self._take_the_rest(child)
 
@@ -83,8 +100,42 @@ class Watch:
                 loss=self.curve.loss,
                 average_loss=self.curve.average_loss,
                 loras=self._all_loras(),
+                stopped_early=self.stopped_early,
             )
         )
+
+    def _take_scalars(self) -> None:
+        self.curve.add(self._events.new_scalars())
+        if self.early_stop and self._end is None:
+            self._end = stop_by(self.curve.epochs, self.early_stop)
+            self.curve.ends_at = self._end.step if self._end else None
+
+    def _has_its_end(self) -> bool:
+        """Whether an epoch said to stop and its LoRA is on the shelf.
+
+        The engine went on meanwhile; what it did after the epoch's end does not count.
+        """
+        end = self._end
+        if end is None or not self.shelf.has(self._numbered(end.after_epoch)):
+            return False
+        say(f"no better loss since epoch {end.best_epoch}: ending after epoch {end.after_epoch}")
+        self.stopped_early = end
+        return True
+
+    def _keep_best(self) -> None:
+        """After an early stop: the best epoch's LoRA becomes the training's."""
+        if self.stopped_early is None:
+            return
+        loras = {lora.file: lora for lora in self._all_loras()}
+        end = self.stopped_early
+        names = [f"lora/{self._numbered(one)}" for one in (end.best_epoch, end.after_epoch)]
+        best = next((loras[name] for name in names if name in loras), None)
+        if best:
+            self.shelf.copy(best, f"{self.output_name}.safetensors")
+        self.position = replace(self.position, step=end.step, epoch=end.after_epoch)
+
+    def _numbered(self, epoch: int) -> str:
+        return f"{self.output_name}-{epoch:06d}.safetensors"
 
     def _observe(self, child: Child) -> None:
         # The bar counts this run's steps only (train_network.py:1357); TensorBoard counts all.
@@ -93,7 +144,7 @@ class Watch:
         self.position = replace(
             told, step=before.step + told.step, epoch=told.epoch or before.epoch
         )
-        self.curve.add(self._events.new_scalars())
+        self._take_scalars()
         average = self.position.average_loss
         if average is not None and not math.isfinite(average) and self.curve.nan_at is None:
             self.curve.nan_at = self.position.step
@@ -107,16 +158,17 @@ class Watch:
     def _take_the_rest(self, child: Child) -> None:
         self._observe(child)
         self._collect(final=True)
+        self._keep_best()
         write_segment(self.curve.take_rows(through=self.position.step), self._paths)
 
     def _collect(self, *, final: bool = False) -> None:
         for lora in self.shelf.collect(final=final):
             say(f"finished {lora.file}, {lora.size} bytes")
-        for state in self._states.finished(self.output_name):
+        for state in self.states.finished(self.output_name, final=final):
             # First what the state stands on: a run that goes on from it makes neither again.
-            self.curve.add(self._events.new_scalars())
+            self._take_scalars()
             write_segment(self.curve.take_rows(complete=state.step), self._paths)
-            self._states.keep(state)
+            self.states.keep(state)
             say(f"saved the state after epoch {state.epoch}, step {state.step}")
 
     def _all_loras(self) -> list[Lora]:
