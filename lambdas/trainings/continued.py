@@ -13,13 +13,19 @@ _MODULES = ("networks.lora", "networks.lora_fa")
 
 
 def continues(
-    wanted: str | None, lora: Model | None, fm_type: FmType | None, faults: list[Fault]
+    wanted: str | None,
+    lora: Model | None,
+    fm_type: FmType | None,
+    faults: list[Fault],
+    namesake: str | None = None,
 ) -> None:
-    """Add what is wrong with the LoRA that a request names."""
+    """Add what is wrong with the LoRA that a request names; `namesake` is a training's id."""
     if wanted is None:
         return
     if lora is None:
         text = f"there is no model {wanted}: GET /models?type=lora lists LoRAs"
+        if namesake:
+            text += f"; to go on from the state of the training of that name, give {namesake}"
     elif lora.type != "lora":
         text = f"{lora.name} is a {lora.type}; a LoRA is needed"
     elif lora.status != "ready":

@@ -38,11 +38,13 @@ def resolve(
     preset: Preset = DEFAULT_PRESET,
     corrects: bool = False,
     taken_over: Mapping[str, Any] | None = None,
+    with_preset: bool = True,
 ) -> Resolved:
     """Check what a user gave and complete it with a preset; all faults at once.
 
     Strict unless it `corrects` what can only mean one thing. `taken_over` stands in for the preset:
-    what a LoRA that is trained further has.
+    what a LoRA that is trained further has, or all that a training had whose state is gone on from;
+    the latter `with_preset` false.
     """
     if len(given if isinstance(given, str) else shown(given)) > _MOST_CHARACTERS:
         return Resolved({}, (Fault(_POINTER, f"has over {_MOST_CHARACTERS} characters"),))
@@ -53,8 +55,8 @@ def resolve(
     faults = [_fault(name, "is given twice, under two names") for name in change.twice]
     checked, unread, reread = _checked(change, fm_type)
     faults += [*said.faults, *unread]
-    chosen = {**(taken_over or {}), **checked}
-    completed = presets.completed(chosen, preset, fm_type, instance)
+    chosen = {**_less_other_goal(taken_over or {}, checked), **checked}
+    completed = presets.completed(chosen, preset, fm_type, instance) if with_preset else chosen
     found = _found(change, completed, fm_type, instance, {fault.pointer for fault in faults})
     return Resolved(
         completed,
@@ -62,6 +64,13 @@ def resolve(
         tuple(fault for fatal, fault in found if not fatal),
         (*said.corrections, *change.corrections, *reread),
     )
+
+
+def _less_other_goal(taken_over: Mapping[str, Any], checked: Params) -> Params:
+    """Return what is taken over, less its epochs or steps where others are asked for."""
+    goals = {"max_train_epochs", "max_train_steps"}
+    left_out = goals if goals & checked.keys() else set()
+    return {name: value for name, value in taken_over.items() if name not in left_out}
 
 
 def against_steps(params: Params, total_steps: int, epochs: int) -> tuple[Fault, ...]:

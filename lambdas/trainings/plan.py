@@ -1,13 +1,15 @@
 """What a training would be: everything checked against everything before it costs anything."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from lambdas.core.errors import Fault, pointer
+from lambdas.core.ids import looks_like_id
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import kohya
+from lambdas.trainings import going_on, kohya
 from lambdas.trainings.arithmetic import (
     STEPS_BY_DEFAULT,
     BucketedDataset,
@@ -19,10 +21,13 @@ from lambdas.trainings.arithmetic import (
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
 from lambdas.trainings.continued import continues, other_shape, shape_of
+from lambdas.trainings.early_stopping import against_epochs, against_options
+from lambdas.trainings.going_on import Earlier
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
 from lambdas.trainings.schema import (
     BucketUsed,
+    Continued,
     DatasetUsed,
     FmType,
     ModelUsed,
@@ -50,6 +55,9 @@ class Found:
     model: Model | None
     datasets: tuple[Dataset | None, ...]
     continue_from: Model | None = None
+    earlier: Earlier | None = None
+    namesake: str | None = None
+    """The id of a training that has the name which is given for a LoRA."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Plan:
     fm_type: FmType | None = None
     model: ModelUsed | None = None
     datasets: tuple[DatasetUsed, ...] = ()
-    continue_from: ModelUsed | None = None
+    continue_from: Continued | None = None
     steps: Steps | None = None
 
 
@@ -78,12 +86,17 @@ def make_plan(
     With `corrects`, options that can only mean one thing are read as that.
     """
     faults: list[Fault] = []
-    instance = _instance(request.instance_type or settings.default_instance_type, faults)
+    before = found.earlier.training if found.earlier else None
+    instance_type = request.instance_type or (before.instance_type if before else None)
+    instance = _instance(instance_type or settings.default_instance_type, faults)
     fm_type = _family(request, found.model, faults)
     datasets = _datasets(request, found.datasets, faults)
-    continues(request.continue_from, found.continue_from, fm_type, faults)
-    taken_over = shape_of(found.continue_from)
-    preset = request.preset or DEFAULT_PRESET
+    model = _model_used(found.model)
+    faults.extend(_continued(request, found, fm_type))
+    if found.earlier:
+        faults.extend(going_on.differences(request, found.earlier, model, datasets, instance))
+    taken_over = before.config_params if before else shape_of(found.continue_from)
+    preset = request.preset or (before.preset if before else None) or DEFAULT_PRESET
     resolved = kohya.resolve(
         request.config_params,
         fm_type or "sd_1_5",
@@ -91,14 +104,19 @@ def make_plan(
         preset=preset,
         corrects=corrects,
         taken_over=taken_over,
+        with_preset=before is None,
     )
     faults.extend(resolved.faults)
-    faults.extend(other_shape(resolved.params, taken_over))
+    faults.extend(_other_options(resolved, found, taken_over))
+    faults.extend(against_options(request.early_stop, resolved.params))
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
     warnings = resolved.warnings
     if steps:
         warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
+        faults.extend(_against_steps(request, resolved, found, steps))
+    if steps and found.earlier:
+        warnings += going_on.schedule_jumps(resolved.params, steps, found.earlier)
     return Plan(
         faults=tuple(faults),
         instance=instance,
@@ -108,11 +126,40 @@ def make_plan(
         warnings=warnings,
         corrections=resolved.corrections,
         fm_type=fm_type,
-        model=_model_used(found.model),
+        model=model,
         datasets=datasets,
-        continue_from=_model_used(found.continue_from),
+        continue_from=_lora_used(found.continue_from) or going_on.used(found.earlier),
         steps=steps,
     )
+
+
+def _continued(request: NewTraining, found: Found, fm_type: FmType | None) -> list[Fault]:
+    wanted = request.continue_from
+    if wanted and looks_like_id(wanted, "trn"):
+        return list(going_on.has_a_state(wanted, found.earlier))
+    faults: list[Fault] = []
+    continues(wanted, found.continue_from, fm_type, faults, found.namesake)
+    return faults
+
+
+def _other_options(
+    resolved: kohya.Resolved, found: Found, taken_over: dict[str, Any]
+) -> Iterator[Fault]:
+    if resolved.faults:
+        return
+    if found.earlier:
+        yield from going_on.other_options(resolved.params, found.earlier)
+    else:
+        yield from other_shape(resolved.params, taken_over)
+
+
+def _against_steps(
+    request: NewTraining, resolved: kohya.Resolved, found: Found, steps: Steps
+) -> Iterator[Fault]:
+    state = found.earlier.state if found.earlier else None
+    if found.earlier:
+        yield from going_on.too_short(resolved.params, steps, found.earlier)
+    yield from against_epochs(request.early_stop, steps, state.epoch if state else 0)
 
 
 def reckon(
@@ -255,3 +302,7 @@ def _model_used(model: Model | None) -> ModelUsed | None:
     if model is None:
         return None
     return ModelUsed(id=model.id, name=model.name, file_name=model.file_name)
+
+
+def _lora_used(lora: Model | None) -> Continued | None:
+    return Continued(id=lora.id, name=lora.name, file_name=lora.file_name) if lora else None

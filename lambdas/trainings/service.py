@@ -9,11 +9,18 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
 from lambdas.trainings.estimate import estimate_of
-from lambdas.trainings.job_schema import Job, JobDataset, JobInit, JobModel
+from lambdas.trainings.job_schema import Job, JobDataset, JobEarlyStop, JobLora, JobModel, JobState
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
-from lambdas.trainings.schema import FINAL, ModelUsed, NewTraining, Status, Training
+from lambdas.trainings.schema import (
+    FINAL,
+    Continued,
+    EarlyStop,
+    NewTraining,
+    Status,
+    Training,
+)
 from lambdas.trainings.settings import Settings
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
@@ -148,6 +155,8 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         model=plan.model,
         datasets=list(plan.datasets),
         continue_from=plan.continue_from,
+        keep_state=request.spot if request.keep_state is None else request.keep_state,
+        early_stop=request.early_stop,
         instance_type=plan.instance.name,
         preset=plan.preset,
         spot=request.spot,
@@ -168,7 +177,7 @@ def _job(workspace: str, training: Training) -> Job:
         workspace=workspace,
         fm_type=training.fm_type,
         output_name=training.name,
-        keeps_state=training.spot,  # nothing else is interrupted and goes on
+        keeps_state=training.keep_state,
         model=JobModel(model_id=training.model.id, file_name=training.model.file_name),
         datasets=[
             JobDataset(
@@ -183,11 +192,20 @@ def _job(workspace: str, training: Training) -> Job:
         ],
         config_params=training.config_params,
         init=_init(training.continue_from),
+        early_stop=_early_stop(training.early_stop),
     )
 
 
-def _init(lora: ModelUsed | None) -> JobInit | None:
-    return JobInit(model_id=lora.id, file_name=lora.file_name) if lora else None
+def _init(continued: Continued | None) -> JobLora | JobState | None:
+    if continued is None:
+        return None
+    if continued.kind == "state":
+        return JobState(training_id=continued.id, output_name=continued.name)
+    return JobLora(model_id=continued.id, file_name=continued.file_name or "")
+
+
+def _early_stop(wanted: EarlyStop | None) -> JobEarlyStop | None:
+    return JobEarlyStop.model_validate(wanted.model_dump()) if wanted else None
 
 
 def _launched(workspace: str, training: Training) -> Training:

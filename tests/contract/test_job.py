@@ -11,8 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kohya_trainer.failure import TrainingFailed, as_line
-from kohya_trainer.job import parse_job
+from kohya_trainer.early_stop import Stop
+from kohya_trainer.failure import TrainingFailed, as_line, told_at_length
+from kohya_trainer.job import EarlyStop, LoraInit, StateInit, parse_job
 from kohya_trainer.metrics import Row
 from kohya_trainer.progress import Position
 from kohya_trainer.report import Progress as ContainerProgress
@@ -23,7 +24,7 @@ from lambdas.models.safetensors import read_header
 from lambdas.trainings import failures
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.results_schema import MetricsRow
-from lambdas.trainings.schema import Progress
+from lambdas.trainings.schema import Progress, StoppedEarly
 from tests.unit.fakes import SD_1_5, SD_XL, safetensors_file
 
 SCHEMA = json.loads(Path(__file__).with_name("job.schema.json").read_text())
@@ -75,10 +76,39 @@ def test_a_job_may_go_on_with_a_finished_lora() -> None:
     jsonschema.validate(written, SCHEMA)
     job = parse_job(written)
 
-    assert job.init
-    assert (job.init.channel, job.init.kind) == ("init", "lora")
-    assert job.init.file_name == "old.safetensors"
+    assert job.init == LoraInit("init", "old.safetensors")
     assert parse_job(JOB).init is None
+
+
+def test_a_job_may_go_on_from_another_trainings_state() -> None:
+    init = {"channel": "init", "kind": "state", "training_id": "trn_1", "output_name": "old"}
+    written = json.loads(Job.model_validate(JOB | {"init": init}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+
+    assert parse_job(written).init == StateInit("init", "trn_1", "old")
+
+
+def test_a_job_may_be_told_when_to_stop_early() -> None:
+    early = {"patience_epochs": 3, "min_improvement": 0}
+    written = json.loads(Job.model_validate(JOB | {"early_stop": early}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+
+    assert parse_job(written).early_stop == EarlyStop(3, 0.0)
+
+
+def test_the_log_of_a_failure_reaches_the_api() -> None:
+    failed = TrainingFailed("nan_loss", "The loss was no number.", "Lower learning_rate.")
+    lines = [f"line {number} 兔 " + "x" * 1000 for number in range(50)]
+    told = told_at_length(failed, lines).encode()
+
+    failure = failures.with_log(failures.of_stop("MaxRuntimeExceeded"), told)
+
+    assert failure.code == "time_limit"
+    assert len(failure.log_tail) == 20
+    assert failure.log_tail[-1].startswith("line 49 兔 x")
+    assert max(map(len, failure.log_tail)) <= 300
 
 
 @pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
@@ -127,6 +157,7 @@ def test_what_the_container_says_of_a_failure_the_api_understands() -> None:
             average_loss=0.2,
         ),
         ContainerProgress(phase="failed", loss=float("nan")),
+        ContainerProgress(phase="finished", stopped_early=Stop(7, 5, 70)),
     ],
     ids=lambda told: told.phase,
 )
@@ -139,6 +170,9 @@ def test_what_the_container_says_of_its_progress_the_api_understands(
 
     assert (read.phase, read.step) == (told.phase, told.position.step)
     assert read.loss is None or read.loss == told.loss
+    early = told.stopped_early
+    assert bool(read.stopped_early) is bool(early)
+    assert not early or read.stopped_early == StoppedEarly(after_epoch=7, best_epoch=5)
 
 
 def test_a_row_of_the_loss_curve_means_the_same_on_both_sides() -> None:

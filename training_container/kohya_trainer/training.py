@@ -112,14 +112,15 @@ class _Training:
             shutil.rmtree(self._paths.engine_output, ignore_errors=True)
         reason = {"code": failure.code, "message": failure.message, "advice": failure.advice}
         log = self._child.tail if self._child else []
-        for tell in (
-            lambda: write_failure(self._paths.failure, failure),
-            lambda: self._paths.write(self._paths.failure_at_length, told_at_length(failure, log)),
-            lambda: self._watch.tell("failed"),
-            lambda: self._report({"status": "failed", "failure": reason}),
-        ):
-            with contextlib.suppress(OSError):  # the disk may be full; then the next may be shorter
-                tell()
+        # The disk may be full: what can't be told one way may yet be told another.
+        with contextlib.suppress(OSError):
+            write_failure(self._paths.failure, failure)
+        with contextlib.suppress(OSError):
+            self._paths.write(self._paths.failure_at_length, told_at_length(failure, log))
+        with contextlib.suppress(OSError):
+            self._watch.tell("failed")
+        with contextlib.suppress(OSError):
+            self._report({"status": "failed", "failure": reason})
         return EXIT_STOPPED if failure.code == "stopped" else EXIT_FAILED
 
     def _report(self, outcome: Mapping[str, Any]) -> None:
