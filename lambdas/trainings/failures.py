@@ -45,7 +45,7 @@ _JOB_LOST = Failure(
 # https://github.com/aws/sagemaker-python-sdk/issues/1968, and ECS's CannotPullContainerError.
 _BY_CLASS = (
     (
-        r"Cannot\s?pull|[Ff]ailed to pull|pulling image|ImageNotFound",
+        r"Cannot ?[Pp]ull|[Ff]ailed to pull|pulling image|ImageNotFound",
         Failure(
             code="image_pull",
             message="SageMaker could not get the training image.",

@@ -7,7 +7,16 @@ from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.trainings import creation, failures, kohya, launcher, offers, repository, transitions
+from lambdas.trainings import (
+    creation,
+    failures,
+    interruption,
+    kohya,
+    launcher,
+    offers,
+    repository,
+    transitions,
+)
 from lambdas.trainings.estimate import estimate_of
 from lambdas.trainings.job_schema import Job, JobDataset, JobEarlyStop, JobLora, JobModel, JobState
 from lambdas.trainings.offers import TrainingOptions
@@ -33,10 +42,11 @@ def validate(caller: Caller, request: TrainingDraft) -> Validation:
     references = creation.resolve(caller.workspace, request)
     found, _ = creation.load(caller.workspace, references, None)
     plan = make_plan(request, found, Settings.load(), corrects=True)
+    estimate = estimate_of(plan, Settings.load())
     return Validation(
         valid=not plan.faults,
         errors=list(plan.faults),
-        warnings=list(plan.warnings),
+        warnings=[*plan.warnings, *interruption.warnings(request, plan, estimate)],
         corrections=list(plan.corrections),
         fm_type=plan.fm_type,
         instance_type=plan.instance.name,
@@ -44,7 +54,7 @@ def validate(caller: Caller, request: TrainingDraft) -> Validation:
         config_params=plan.params,
         toml=kohya.to_toml(plan.params),
         steps=plan.steps,
-        estimate=estimate_of(plan, Settings.load()),
+        estimate=estimate,
     )
 
 
