@@ -53,7 +53,7 @@ kohya-model: $(VENV)/.ready ## Make a full-size model of random weights for it (
 kohya-test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests that need the real sd-scripts
 	@$(BIN)/python -m pytest -m kohya $(ARGS)
 
-bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts
+bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts (ARGS=wrapper: the container program)
 	@$(BIN)/python -m bench $(ARGS)
 
 setup: $(VENV)/.ready ## Make the virtual environment; the other targets do it by themselves
