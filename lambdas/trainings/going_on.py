@@ -46,6 +46,11 @@ class Earlier:
     training: Training
     state: SavedState | None
 
+    @property
+    def epoch(self) -> int:
+        """Return after which epoch the new training begins."""
+        return self.state.epoch if self.state else 0
+
 
 def used(earlier: Earlier | None) -> Continued | None:
     """Return what the record tells of it."""

@@ -1,15 +1,13 @@
 """What a training would be: everything checked against everything before it costs anything."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from lambdas.core.errors import Fault, pointer
-from lambdas.core.ids import looks_like_id
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import going_on, kohya
+from lambdas.trainings import continued, going_on, kohya
 from lambdas.trainings.arithmetic import (
     STEPS_BY_DEFAULT,
     BucketedDataset,
@@ -20,7 +18,7 @@ from lambdas.trainings.arithmetic import (
     schedule,
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
-from lambdas.trainings.continued import continues, other_shape, shape_of
+from lambdas.trainings.continued import Named
 from lambdas.trainings.early_stopping import against_epochs, against_options
 from lambdas.trainings.going_on import Earlier
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
@@ -59,6 +57,11 @@ class Found:
     namesake: str | None = None
     """The id of a training that has the name which is given for a LoRA."""
 
+    @property
+    def continues(self) -> Named:
+        """Return what stands behind `continue_from`."""
+        return Named(self.continue_from, self.earlier, self.namesake)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -92,10 +95,10 @@ def make_plan(
     fm_type = _family(request, found.model, faults)
     datasets = _datasets(request, found.datasets, faults)
     model = _model_used(found.model)
-    faults.extend(_continued(request, found, fm_type))
+    continued.continues(request.continue_from, found.continues, fm_type, faults)
     if found.earlier:
         faults.extend(going_on.differences(request, found.earlier, model, datasets, instance))
-    taken_over = before.config_params if before else shape_of(found.continue_from)
+    taken_over = before.config_params if before else continued.shape_of(found.continue_from)
     preset = request.preset or (before.preset if before else None) or DEFAULT_PRESET
     resolved = kohya.resolve(
         request.config_params,
@@ -107,15 +110,18 @@ def make_plan(
         with_preset=before is None,
     )
     faults.extend(resolved.faults)
-    faults.extend(_other_options(resolved, found, taken_over))
+    if not resolved.faults:
+        faults.extend(continued.other_options(resolved.params, taken_over, found.earlier))
     faults.extend(against_options(request.early_stop, resolved.params))
     layout = None if faults else _layout(datasets, found, resolved.params, fm_type, faults)
     steps = None if faults else reckon(datasets, resolved.params, instance.gpus, layout)
     warnings = resolved.warnings
     if steps:
         warnings += kohya.against_steps(resolved.params, steps.total_steps, steps.epochs)
-        faults.extend(_against_steps(request, resolved, found, steps))
+        done = found.earlier.epoch if found.earlier else 0
+        faults.extend(against_epochs(request.early_stop, steps, done))
     if steps and found.earlier:
+        faults.extend(going_on.too_short(resolved.params, steps, found.earlier))
         warnings += going_on.schedule_jumps(resolved.params, steps, found.earlier)
     return Plan(
         faults=tuple(faults),
@@ -128,38 +134,9 @@ def make_plan(
         fm_type=fm_type,
         model=model,
         datasets=datasets,
-        continue_from=_lora_used(found.continue_from) or going_on.used(found.earlier),
+        continue_from=continued.used(found.continues),
         steps=steps,
     )
-
-
-def _continued(request: NewTraining, found: Found, fm_type: FmType | None) -> list[Fault]:
-    wanted = request.continue_from
-    if wanted and looks_like_id(wanted, "trn"):
-        return list(going_on.has_a_state(wanted, found.earlier))
-    faults: list[Fault] = []
-    continues(wanted, found.continue_from, fm_type, faults, found.namesake)
-    return faults
-
-
-def _other_options(
-    resolved: kohya.Resolved, found: Found, taken_over: dict[str, Any]
-) -> Iterator[Fault]:
-    if resolved.faults:
-        return
-    if found.earlier:
-        yield from going_on.other_options(resolved.params, found.earlier)
-    else:
-        yield from other_shape(resolved.params, taken_over)
-
-
-def _against_steps(
-    request: NewTraining, resolved: kohya.Resolved, found: Found, steps: Steps
-) -> Iterator[Fault]:
-    state = found.earlier.state if found.earlier else None
-    if found.earlier:
-        yield from going_on.too_short(resolved.params, steps, found.earlier)
-    yield from against_epochs(request.early_stop, steps, state.epoch if state else 0)
 
 
 def reckon(
@@ -302,7 +279,3 @@ def _model_used(model: Model | None) -> ModelUsed | None:
     if model is None:
         return None
     return ModelUsed(id=model.id, name=model.name, file_name=model.file_name)
-
-
-def _lora_used(lora: Model | None) -> Continued | None:
-    return Continued(id=lora.id, name=lora.name, file_name=lora.file_name) if lora else None

@@ -84,7 +84,8 @@ _RULES = (
     _rule(
         "bad_option",
         r"unrecognized arguments|error: argument |AssertionError|MultipleInvalid|invalid choice"
-        r"|TomlDecodeError|ImportError: No |unexpected keyword argument",
+        r"|TomlDecodeError|ImportError: No |unexpected keyword argument"
+        r"|is not a valid \w+, please select",
         "The trainer refused an option.",
         "Correct config_params as the message says.",
     ),
