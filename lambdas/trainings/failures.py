@@ -12,7 +12,8 @@ _BY_SECONDARY = {
         code="time_limit",
         message="The training reached its max_runtime_minutes and was stopped.",
         advice="Raise max_runtime_minutes, train fewer epochs, or take a faster instance_type. "
-        "What was finished before is kept.",
+        "What was finished before is kept; where its state was (keep_state), a new training with "
+        "its id as continue_from goes on from there.",
     ),
     "MaxWaitTimeExceeded": Failure(
         code="spot_wait",

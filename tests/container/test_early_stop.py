@@ -87,6 +87,19 @@ def test_an_interruption_after_the_stop_trains_nothing_more(tmp_path, stopped):
         assert last.metadata()["ss_epoch"] == str(end["best_epoch"])
 
 
+def test_an_engine_that_was_quicker_than_the_stop_makes_no_difference(tmp_path, stopped):
+    base = make_base(tmp_path, read_json(stopped[0] / "input" / "data" / "config" / "job.json"))
+
+    status, log = run(base, LORASTACK_REPORT_SECONDS="30")
+
+    assert status == 0, log
+    quick, slow = (read_json(one / "checkpoints" / "progress.json") for one in (base, stopped[0]))
+    assert quick["stopped_early"] == slow["stopped_early"]
+    assert (quick["step"], quick["epoch"]) == (slow["step"], slow["epoch"])
+    steps = [row["step"] for row in metrics_rows(base)]
+    assert steps == [row["step"] for row in metrics_rows(stopped[0])]
+
+
 def test_a_loss_that_goes_on_falling_trains_to_the_end(tmp_path):
     wanted = {"patience_epochs": 2, "min_improvement": 0}
     params = PARAMS | {"max_train_epochs": 3}

@@ -158,6 +158,8 @@ class Watch:
     def _take_the_rest(self, child: Child) -> None:
         self._observe(child)
         self._collect(final=True)
+        if self.stopped_early is None:
+            self._has_its_end()  # an engine that was quicker than we makes no difference
         self._keep_best()
         write_segment(self.curve.take_rows(through=self.position.step), self._paths)
 
