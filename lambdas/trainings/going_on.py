@@ -29,9 +29,9 @@ GOALS = ("max_train_epochs", "max_train_steps")
 _MAY_CHANGE = frozenset(
     {
         *GOALS,
-        *("gradient_checkpointing", "xformers", "sdpa", "mem_eff_attn", "lowram", "highvram"),
+        *("gradient_checkpointing", "sdpa", "mem_eff_attn", "lowram", "highvram"),
         *("vae_batch_size", "max_data_loader_n_workers", "persistent_data_loader_workers"),
-        *("no_metadata", "training_comment", "log_config", "log_prefix"),
+        *("no_metadata", "training_comment"),
     }
 )
 _MAY_CHANGE_PREFIXES = ("save_", "sample_", "metadata_")
