@@ -61,7 +61,7 @@ kohya-test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests that
 image-smoke: $(VENV)/.ready ## Build the training image and run a tiny training in it (needs Docker and `make kohya-model`)
 	@$(BIN)/python -m local.image_smoke $(ARGS)
 
-bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts
+bench: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure AWS calls per request and cold starts (ARGS=wrapper: the container program)
 	@$(BIN)/python -m bench $(ARGS)
 
 bench-lists: $(VENV)/.ready cdk.out/LoraStack.template.json ## Measure list pages and creates with 100 and 100,000 items (needs npm)

@@ -1,4 +1,7 @@
-"""Cold starts and AWS calls of every operation, against the local stack: `make bench`."""
+"""Cold starts and AWS calls of every operation, against the local stack: `make bench`.
+
+`make bench ARGS=wrapper` measures what the container program costs (wrapper_cost.py).
+"""
 
 import json
 import os
@@ -9,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench import wrapper_cost
 from local.demo import engine, material
 from local.demo.client import Api
 from local.demo.screen import Screen
@@ -173,4 +177,7 @@ def _row(operation: Operation, measured: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["wrapper"]:
+        wrapper_cost.main(sys.argv[2:])
+    else:
+        main()

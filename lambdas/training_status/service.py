@@ -15,7 +15,7 @@ from lambdas.models.schema import Model
 from lambdas.trainings import failures, launcher, repository, transitions
 from lambdas.trainings.launcher import JobState
 from lambdas.trainings.repository import OPEN_SHARDS, Kept
-from lambdas.trainings.schema import FINAL, Failure, Status, Training
+from lambdas.trainings.schema import FINAL, Failure, Progress, Status, Training
 from lambdas.trainings.transitions import Ending, Told
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html
@@ -62,12 +62,21 @@ def apply_state(workspace: str, training_id: str, state: JobState) -> None:
         _stop_stray(state)
         return
     if stood is None:
+        if state.secondary == "Interrupted":
+            _count_interruption(workspace, training_id, state)
         return
     late = state.modified_ms <= stood.provider_modified_ms
     if stood.training.status == "canceling" or (stood.training.status in FINAL and not late):
         _stop_stray(state)
     else:
         transitions.log_late(training_id, told)
+
+
+def _count_interruption(workspace: str, training_id: str, state: JobState) -> None:
+    count = transitions.count_interruption(workspace, training_id)
+    if count > failures.MOST_INTERRUPTIONS:
+        logger.warning("interrupted too often", training_id=training_id, count=count)
+        launcher.try_to_stop(state.name)
 
 
 def apply_progress(workspace: str, training_id: str) -> None:
@@ -169,18 +178,23 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
     seen = launcher.describe(told.name)
     state = seen if seen and seen.status in _ENDED else told
     lora = _registered_lora(kept, partial=state.status != "Completed")
-    status, failure = _verdict(kept.training, state, lora)
+    interruptions = max(kept.training.interruptions, state.interruptions)
+    status, failure = _verdict(kept.training, state, lora, interruptions)
+    if failure:
+        failure = failures.with_log(failure, repository.read_failure(workspace, training_id))
+    progress = repository.read_progress(workspace, training_id)
     transitions.end(
         workspace,
         kept.training,
         Ending(
             status=status,
-            message=failure.message if failure else state.message,
+            message=failure.message if failure else _ended_well(state, progress),
             failure=failure,
             lora=lora,
             provider_status=state.provider_status,
             provider_modified_ms=state.modified_ms,
-            progress=repository.read_progress(workspace, training_id),
+            progress=progress,
+            interruptions=interruptions,
             billable_seconds=state.billable_seconds,
             started_at=state.started_at,
             ended_at=state.ended_at,
@@ -188,14 +202,26 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
     )
 
 
+def _ended_well(state: JobState, progress: Progress | None) -> str:
+    early = progress.stopped_early if progress else None
+    if early is None:
+        return state.message
+    return (
+        f"Stopped early after epoch {early.after_epoch}: the loss was no better than in epoch "
+        f"{early.best_epoch}, whose LoRA it is."
+    )
+
+
 def _verdict(
-    training: Training, state: JobState, lora: Model | None
+    training: Training, state: JobState, lora: Model | None, interruptions: int
 ) -> tuple[Status, Failure | None]:
     if state.status == "Completed":
         return ("succeeded", None) if lora else ("failed", failures.no_lora())
     if state.status == "Stopped":
         asked = training.status == "canceling"
-        return ("canceled", None) if asked else ("failed", failures.of_stop(state.secondary))
+        if asked:
+            return "canceled", None
+        return "failed", failures.of_stop(state.secondary, interruptions)
     return "failed", failures.of_reason(state.failure_reason)
 
 

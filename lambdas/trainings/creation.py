@@ -13,11 +13,12 @@ from lambdas.core.names import name_taken
 from lambdas.core.table import Check, ConditionFailed, Key, Put, Update
 from lambdas.datasets import repository as datasets
 from lambdas.models import repository as models
-from lambdas.trainings import repository
+from lambdas.trainings import repository, states
+from lambdas.trainings.going_on import Earlier
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.plan import Found
 from lambdas.trainings.repository import OPEN_SHARDS
-from lambdas.trainings.schema import NewTraining, Training
+from lambdas.trainings.schema import FINAL, NewTraining, Training
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class References:
     model: str | None
     datasets: tuple[str | None, ...]
     continue_from: str | None = None
+    earlier: str | None = None
+    """The training whose state is to be gone on from."""
+    namesake: str | None = None
+    """A training that has the name which is given for a LoRA to continue."""
 
 
 def resolve(workspace: str, request: NewTraining) -> References:
@@ -39,16 +44,21 @@ def resolve(workspace: str, request: NewTraining) -> References:
     dataset_locks = {
         name: datasets.name_key(workspace, name) for name in wanted if not looks_like_id(name)
     }
-    keys = [*locks.values(), *dataset_locks.values()]
+    name = request.continue_from if request.continue_from in locks else None
+    namesake = repository.name_key(workspace, name) if name else None
+    keys = [*locks.values(), *dataset_locks.values(), *([namesake] if namesake else [])]
     found = table.batch_get(keys) if keys else {}
     ids = {key: str(item["id"]) for key, item in found.items()}
 
     def model_id(reference: str | None) -> str | None:
         return ids.get(locks[reference]) if reference in locks else reference
 
+    earlier = looks_like_id(request.continue_from or "", "trn")
     return References(
         model=model_id(request.model),
-        continue_from=model_id(request.continue_from),
+        continue_from=None if earlier else model_id(request.continue_from),
+        earlier=request.continue_from if earlier else None,
+        namesake=ids.get(namesake) if namesake else None,
         datasets=tuple(
             ids.get(dataset_locks[name]) if name in dataset_locks else name for name in wanted
         ),
@@ -66,8 +76,9 @@ def load(
     dataset_keys = [datasets.key_of(workspace, one) if one else None for one in references.datasets]
     lora = references.continue_from
     lora_key = models.key_of(workspace, lora) if lora else None
+    earlier_key = repository.key_of(workspace, references.earlier) if references.earlier else None
     record_key = attempt.record_key if attempt else None
-    keys = [key for key in (model_key, lora_key, record_key, *dataset_keys) if key]
+    keys = [key for key in (model_key, lora_key, earlier_key, record_key, *dataset_keys) if key]
     items = table.batch_get(keys) if keys else {}
     model = items.get(model_key) if model_key else None
     continued = items.get(lora_key) if lora_key else None
@@ -77,9 +88,19 @@ def load(
         datasets=tuple(
             datasets.from_item(items[key]) if key in items else None for key in dataset_keys
         ),
+        earlier=_earlier(workspace, items.get(earlier_key) if earlier_key else None),
+        namesake=references.namesake,
     )
     made = attempt.made(items.get(record_key)) if attempt and record_key else None
     return found, made
+
+
+def _earlier(workspace: str, item: Item | None) -> Earlier | None:
+    if item is None:
+        return None
+    training = repository.kept_from(item).training
+    ended = training.status in FINAL
+    return Earlier(training, states.newest(workspace, training.id) if ended else None)
 
 
 def put_job(job: Job) -> None:
@@ -130,7 +151,9 @@ def _put(workspace: str, training: Training) -> Put:
 
 
 def _checks(workspace: str, training: Training) -> list[Check]:
-    lora = [training.continue_from.id] if training.continue_from else []
+    continued = training.continue_from
+    lora = [continued.id] if continued and continued.kind == "lora" else []
+    earlier = [continued.id] if continued and continued.kind == "state" else []
     model_keys = [models.key_of(workspace, model) for model in (training.model.id, *lora)]
     # A transaction may look at an item once, and a dataset may stand several times.
     dataset_ids = dict.fromkeys(dataset.id for dataset in training.datasets)
@@ -141,6 +164,7 @@ def _checks(workspace: str, training: Training) -> list[Check]:
     return [
         *(Check(key, *is_ready) for key in model_keys),
         *(Check(key, *(is_usable if training.captioning else is_ready)) for key in dataset_keys),
+        *(Check(repository.key_of(workspace, one), "attribute_exists(#pk)") for one in earlier),
     ]
 
 
@@ -169,7 +193,7 @@ def _refusal(first: int, training: Training, most_active: int) -> Exception:
             headers={"Retry-After": "60"},
         )
     return Conflict(
-        "The model or a dataset changed while the training was being made. Look at them and try "
-        "again.",
+        "The model, a dataset or what is to be continued changed while the training was being "
+        "made. Look at them and try again.",
         code="changed_meanwhile",
     )

@@ -80,7 +80,9 @@ def _seconds(plan: Plan) -> float | None:
             plan.instance.gpus,
         )
         if same_place and speed["options"] == wanted:
-            return round(plan.steps.total_steps * float(speed["seconds_per_step"]), 1)
+            done = plan.continue_from.step if plan.continue_from else 0
+            steps = max(plan.steps.total_steps - done, 0)
+            return round(steps * float(speed["seconds_per_step"]), 1)
     return None
 
 

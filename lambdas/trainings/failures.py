@@ -1,6 +1,7 @@
 """Why a training failed, from what SageMaker and the container say of it."""
 
 import json
+import re
 
 from lambdas.trainings.schema import Failure
 
@@ -11,7 +12,8 @@ _BY_SECONDARY = {
         code="time_limit",
         message="The training reached its max_runtime_minutes and was stopped.",
         advice="Raise max_runtime_minutes, train fewer epochs, or take a faster instance_type. "
-        "What was finished before is kept.",
+        "What was finished before is kept; where its state was (keep_state), a new training with "
+        "its id as continue_from goes on from there.",
     ),
     "MaxWaitTimeExceeded": Failure(
         code="spot_wait",
@@ -19,6 +21,12 @@ _BY_SECONDARY = {
         advice="Train without spot, at another time, or on another instance_type.",
     ),
 }
+_SPOT_LOST = Failure(
+    code="spot_lost",
+    message="Its spot machine was taken away {count}, and it didn't come to its end.",
+    advice="Train without spot, at another time, or on another instance_type; to go on from its "
+    "newest state, give its id as continue_from.",
+)
 _STOPPED_OUTSIDE = Failure(
     code="stopped_outside",
     message="The SageMaker job was stopped, but not by this service.",
@@ -34,7 +42,34 @@ _JOB_LOST = Failure(
     message="SageMaker knows nothing of the job any more, and it can't be running.",
     advice="Start the training again.",
 )
+# Words of which a FailureReason has some: SageMaker has classes for few causes only. Pulling:
+# https://github.com/aws/sagemaker-python-sdk/issues/1968, and ECS's CannotPullContainerError.
 _BY_CLASS = (
+    (
+        r"Cannot ?[Pp]ull|[Ff]ailed to pull|pulling image|ImageNotFound",
+        Failure(
+            code="image_pull",
+            message="SageMaker could not get the training image.",
+            advice="Whoever runs this service looks whether the image of the deploy settings is in "
+            "ECR, in this region, and whether the training role may read it.",
+        ),
+    ),
+    (
+        r"[Nn]o space left|[Ii]nsufficient disk",
+        Failure(
+            code="disk_full",
+            message="The machine's disk is full.",
+            advice="Save less often, train on fewer images, or deploy with a larger volume.",
+        ),
+    ),
+    (
+        r"[Dd]ata download failed|Failed to download data",
+        Failure(
+            code="data_download",
+            message="SageMaker could not bring the model, a dataset or a state to the machine.",
+            advice="Look whether the model and the datasets are still there, and start it again.",
+        ),
+    ),
     (
         "CapacityError",
         Failure(
@@ -61,7 +96,13 @@ _BY_CLASS = (
         ),
     ),
 )
+_UNTOLD = "training_failed"
 _MOST_CHARACTERS = 900
+
+MOST_INTERRUPTIONS = 10
+"""After more, a job is stopped: it begins again and again, and is charged for it."""
+
+_MOST_LINES, _MOST_OF_A_LINE = 20, 300
 
 
 def no_lora() -> Failure:
@@ -69,8 +110,15 @@ def no_lora() -> Failure:
     return _NO_LORA
 
 
-def of_stop(secondary: str) -> Failure:
-    """Return the failure of a job that was stopped and not by us."""
+def of_stop(secondary: str, interruptions: int = 0) -> Failure:
+    """Return the failure of a job that was stopped and not by us, or by us for it was lost often.
+
+    One that waited in vain after an interruption was lost; one that never ran waited.
+    """
+    lost = secondary == "MaxWaitTimeExceeded" and interruptions > 0
+    if lost or interruptions > MOST_INTERRUPTIONS:
+        count = "once" if interruptions == 1 else f"{interruptions} times"
+        return _SPOT_LOST.model_copy(update={"message": _SPOT_LOST.message.format(count=count)})
     return _BY_SECONDARY.get(secondary, _STOPPED_OUTSIDE)
 
 
@@ -83,11 +131,11 @@ def of_reason(reason: str) -> Failure:
     told = _told_by_container(reason)
     if told:
         return told
-    for error_class, failure in _BY_CLASS:
-        if error_class in reason:
+    for pattern, failure in _BY_CLASS:
+        if re.search(pattern, reason):
             return failure.model_copy(update={"message": f"{failure.message} ({_cut(reason)})"})
     return Failure(
-        code="training_failed",
+        code=_UNTOLD,
         message=_cut(reason) or "SageMaker gave no reason.",
         advice="Read the job's log in CloudWatch.",
     )
@@ -106,6 +154,21 @@ def refused(reason: str) -> Failure:
         advice="Nothing was started or charged. Whoever runs this service finds SageMaker's words "
         "in the function's log, and most often the cause in its deploy settings.",
     )
+
+
+def with_log(failure: Failure, told: bytes | None) -> Failure:
+    """Return the failure with the last lines of the log, from what the container left of it.
+
+    Where nothing says more than that the job failed, its code, sentence and advice count too.
+    """
+    try:
+        left = json.loads(told or b"{}")
+        lines = [str(line)[:_MOST_OF_A_LINE] for line in left.get("log_tail", [])[-_MOST_LINES:]]
+        if failure.code == _UNTOLD and left.get("code"):
+            failure = Failure(code=left["code"], message=left["message"], advice=left["advice"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return failure
+    return failure.model_copy(update={"log_tail": lines})
 
 
 def _told_by_container(reason: str) -> Failure | None:

@@ -1,6 +1,6 @@
 """What the container is told: `job.json`, pinned in tests/contract."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -22,13 +22,29 @@ class JobModel(Frozen):
     file_name: str
 
 
-class JobInit(Frozen):
-    """Where the job finds what it goes on with, and what that is."""
+class JobLora(Frozen):
+    """Where the job finds the LoRA that it trains further."""
 
     channel: Literal["init"] = "init"
     kind: Literal["lora"] = "lora"
     model_id: str
     file_name: str
+
+
+class JobState(Frozen):
+    """Where the job finds the states of the training that it goes on from."""
+
+    channel: Literal["init"] = "init"
+    kind: Literal["state"] = "state"
+    training_id: str
+    output_name: str = Field(description="With which the names of the states begin.")
+
+
+class JobEarlyStop(Frozen):
+    """When the job ends its training since the loss falls no more."""
+
+    patience_epochs: int = Field(ge=1)
+    min_improvement: float = Field(ge=0, lt=1)
 
 
 class JobDataset(Frozen):
@@ -65,9 +81,10 @@ class Job(Frozen):
     config_params: dict[str, Any]
     keeps_state: bool = Field(
         default=True,
-        description="Whether state is kept at epoch ends, to go on from after an interruption; it "
-        "is several times the LoRA's size.",
+        description="Whether state is kept at epoch ends, to go on from; it is several times the "
+        "LoRA's size.",
     )
-    init: JobInit | None = None
+    init: Annotated[JobLora | JobState, Field(discriminator="kind")] | None = None
+    early_stop: JobEarlyStop | None = None
     sample_prompts: list[SamplePrompt] = Field(default=[], max_length=MOST_PROMPTS)
     captioning: Captioning | None = None

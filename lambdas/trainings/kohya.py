@@ -44,12 +44,14 @@ def resolve(
     corrects: bool = False,
     taken_over: Mapping[str, Any] | None = None,
     of_datasets: Sequence[Params] = ({},),
+    with_preset: bool = True,
 ) -> Resolved:
     """Check what a user gave and complete it with a preset; all faults at once.
 
     Strict unless it `corrects` what can only mean one thing. `taken_over` stands in for the preset:
-    what a LoRA that is trained further has. `of_datasets` are the options that each dataset has for
-    itself: what none of them leaves as it is here is no fault.
+    what a LoRA that is trained further has, or all that a training had whose state is gone on from;
+    the latter `with_preset` false. `of_datasets` are the options that each dataset has for itself:
+    what none of them leaves as it is here is no fault.
     """
     if len(given if isinstance(given, str) else shown(given)) > _MOST_CHARACTERS:
         return Resolved({}, (Fault(_POINTER, f"has over {_MOST_CHARACTERS} characters"),))
@@ -60,8 +62,10 @@ def resolve(
     faults = [_fault(name, "is given twice, under two names") for name in change.twice]
     read = _checked(change, fm_type)
     faults += [*said.faults, *read.faults]
-    chosen = {**(taken_over or {}), **read.params}
-    completed = presets.completed(chosen, preset, fm_type, instance, of_datasets)
+    chosen = {**_less_other_goal(taken_over or {}, read.params), **read.params}
+    completed = chosen
+    if with_preset:
+        completed = presets.completed(chosen, preset, fm_type, instance, of_datasets)
     refused = {fault.pointer for fault in faults}
     found = _found(change, completed, fm_type, instance, refused, of_datasets)
     return Resolved(
@@ -71,6 +75,13 @@ def resolve(
         (*said.corrections, *change.corrections, *read.corrections),
         frozenset(chosen),
     )
+
+
+def _less_other_goal(taken_over: Mapping[str, Any], checked: Params) -> Params:
+    """Return what is taken over, less its epochs or steps where others are asked for."""
+    goals = {"max_train_epochs", "max_train_steps"}
+    left_out = goals if goals & checked.keys() else set()
+    return {name: value for name, value in taken_over.items() if name not in left_out}
 
 
 def against_steps(params: Params, total_steps: int, epochs: int) -> tuple[Fault, ...]:

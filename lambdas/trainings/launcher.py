@@ -11,10 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lambdas.core import aws, bucket
 from lambdas.core.ids import ulid_of
 from lambdas.core.observability import logger
-from lambdas.trainings import repository
+from lambdas.trainings import repository, states
 from lambdas.trainings.instances import INSTANCE_TYPES
 from lambdas.trainings.job_datasets import channels_of
-from lambdas.trainings.schema import Training
+from lambdas.trainings.schema import Continued, Training
 from lambdas.trainings.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class JobState:
     started_at: datetime | None
     ended_at: datetime | None
     billable_seconds: int | None
+    interruptions: int = 0
 
     @property
     def provider_status(self) -> str:
@@ -127,6 +128,7 @@ def state_of(told: Mapping[str, Any]) -> JobState:
         started_at=_moment(told.get("TrainingStartTime")),
         ended_at=_moment(told.get("TrainingEndTime")),
         billable_seconds=told.get("BillableTimeInSeconds"),
+        interruptions=sum(one.get("Status") == "Interrupted" for one in transitions),
     )
 
 
@@ -197,7 +199,7 @@ def _channels(workspace: str, training: Training) -> list[dict[str, Any]]:
         "model": f"{workspace}/models/{training.model.id}/",
     }
     if training.continue_from:
-        places["init"] = f"{workspace}/models/{training.continue_from.id}/"
+        places["init"] = _init(workspace, training.continue_from)
     places |= {
         channel: f"{workspace}/datasets/{dataset_id}/"
         for dataset_id, channel in channels_of(training.datasets).items()
@@ -216,6 +218,12 @@ def _channels(workspace: str, training: Training) -> list[dict[str, Any]]:
         }
         for name, prefix in places.items()
     ]
+
+
+def _init(workspace: str, continued: Continued) -> str:
+    if continued.kind == "state":
+        return states.folder_of(workspace, continued.id)
+    return f"{workspace}/models/{continued.id}/"
 
 
 def _tags(workspace: str, training: Training, settings: Settings) -> list[dict[str, str]]:

@@ -6,16 +6,28 @@ from typing import Any
 from lambdas.core.errors import Fault
 from lambdas.datasets.schema import Dataset
 from lambdas.models.schema import Model
-from lambdas.trainings import captioned, dataset_options, kohya, regularisation, samples
+from lambdas.trainings import (
+    base,
+    captioned,
+    continued,
+    dataset_options,
+    going_on,
+    kohya,
+    regularisation,
+    samples,
+)
 from lambdas.trainings.captioning_schema import Captioning
-from lambdas.trainings.continued import continues, other_shape, shape_of
+from lambdas.trainings.continued import Named
 from lambdas.trainings.dataset_groups import Group, group
 from lambdas.trainings.datasets_used import cached_twice, use
-from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
+from lambdas.trainings.early_stopping import against_epochs, against_options
+from lambdas.trainings.going_on import Earlier
+from lambdas.trainings.instances import InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
 from lambdas.trainings.reading import Read
 from lambdas.trainings.samples_schema import SamplePrompt
 from lambdas.trainings.schema import (
+    Continued,
     DatasetUsed,
     FmType,
     ModelUsed,
@@ -35,6 +47,14 @@ class Found:
     model: Model | None
     datasets: tuple[Dataset | None, ...]
     continue_from: Model | None = None
+    earlier: Earlier | None = None
+    namesake: str | None = None
+    """The id of a training that has the name which is given for a LoRA."""
+
+    @property
+    def continues(self) -> Named:
+        """Return what stands behind `continue_from`."""
+        return Named(self.continue_from, self.earlier, self.namesake)
 
 
 @dataclass(frozen=True)
@@ -52,10 +72,18 @@ class Plan:
     model: ModelUsed | None = None
     datasets: tuple[DatasetUsed, ...] = ()
     groups: tuple[Group, ...] = ()
-    continue_from: ModelUsed | None = None
+    continue_from: Continued | None = None
     captioning: Captioning | None = None
     steps: Steps | None = None
     sample_prompts: tuple[SamplePrompt, ...] = ()
+
+
+@dataclass
+class _Told:
+    """What is found out on the way."""
+
+    faults: list[Fault] = field(default_factory=list)
+    warnings: list[Fault] = field(default_factory=list)
 
 
 def make_plan(
@@ -65,14 +93,17 @@ def make_plan(
 
     With `corrects`, options that can only mean one thing are read as that.
     """
-    faults: list[Fault] = []
-    instance = _instance(request.instance_type or settings.default_instance_type, faults)
-    fm_type = _family(request, found.model, faults)
+    told = _Told()
+    before = found.earlier.training if found.earlier else None
+    instance_type = request.instance_type or (before.instance_type if before else None)
+    instance = base.instance(instance_type or settings.default_instance_type, told.faults)
+    fm_type = base.family(request, found.model, told.faults)
     family: FmType = fm_type or "sd_1_5"
+    model = base.model_used(found.model)
+    preset = request.preset or (before.preset if before else None) or DEFAULT_PRESET
     own = dataset_options.read(request.datasets, family, corrects=corrects)
-    continues(request.continue_from, found.continue_from, fm_type, faults)
-    taken_over = shape_of(found.continue_from)
-    preset = request.preset or DEFAULT_PRESET
+    continued.continues(request.continue_from, found.continues, fm_type, told.faults)
+    taken_over = before.config_params if before else continued.shape_of(found.continue_from)
     resolved = kohya.resolve(
         request.config_params,
         family,
@@ -80,42 +111,39 @@ def make_plan(
         preset=preset,
         corrects=corrects,
         taken_over=taken_over,
+        with_preset=before is None,
         of_datasets=[one.params for one in own],
     )
-    faults.extend(resolved.faults)
-    faults.extend(other_shape(resolved.params, taken_over))
-    datasets, groups, warnings = _datasets(request, found, own, resolved, family, instance, faults)
-    faults.extend(samples.faults(request.sample_prompts, fm_type))
-    params = samples.timed(request.sample_prompts, resolved.params)
-    prompts = samples.resolved(request.sample_prompts, fm_type, params)
-    faults.extend(samples.too_few_steps(prompts))
-    warnings = (
-        *resolved.warnings,
-        *warnings,
-        *samples.warnings(request.sample_prompts, params),
-        *captioned.warnings(request.captioning, found.datasets, params),
-    )
+    told.faults.extend(resolved.faults)
+    told.warnings.extend(resolved.warnings)
+    if not resolved.faults:
+        told.faults.extend(continued.other_options(resolved.params, taken_over, found.earlier))
+    datasets, groups = _datasets(request, found, own, resolved, family, instance, told)
+    if found.earlier:
+        differing = going_on.differences(request, found.earlier, model, datasets, instance)
+        told.faults.extend(differing)
+    told.faults.extend(against_options(request.early_stop, resolved.params))
+    params, prompts = _samples(request, fm_type, resolved.params, told)
+    told.warnings.extend(captioned.warnings(request.captioning, found.datasets, params))
     steps = None
-    if not faults:
+    if not told.faults:
         sizes = known_sizes(found.datasets)
         steps = reckon(datasets, sizes, groups, params, family, instance.gpus)
-        total, epochs = steps.total_steps, steps.epochs
-        warnings += tuple(regularisation.warnings(datasets, groups, params))
-        warnings += kohya.against_steps(params, total, epochs)
-        warnings += tuple(samples.against_steps(request.sample_prompts, params, total, epochs))
+        told.warnings.extend(regularisation.warnings(datasets, groups, params))
+        _against_steps(request, found.earlier, params, steps, told)
     return Plan(
-        faults=tuple(faults),
+        faults=tuple(told.faults),
         instance=instance,
         max_runtime_minutes=request.max_runtime_minutes or settings.default_max_runtime_minutes,
         preset=preset,
         params=params,
-        warnings=warnings,
+        warnings=tuple(told.warnings),
         corrections=resolved.corrections + tuple(fix for one in own for fix in one.corrections),
         fm_type=fm_type,
-        model=_model_used(found.model),
+        model=model,
         datasets=datasets,
         groups=groups,
-        continue_from=_model_used(found.continue_from),
+        continue_from=continued.used(found.continues),
         captioning=request.captioning,
         steps=steps,
         sample_prompts=prompts,
@@ -129,11 +157,12 @@ def _datasets(
     training: kohya.Resolved,
     fm_type: FmType,
     instance: InstanceType,
-    faults: list[Fault],
-) -> tuple[tuple[DatasetUsed, ...], tuple[Group, ...], tuple[Fault, ...]]:
-    """Return the datasets, how they lie together, and what is hardly meant in their options."""
+    told: _Told,
+) -> tuple[tuple[DatasetUsed, ...], tuple[Group, ...]]:
+    """Return the datasets and how they lie together."""
     checked = dataset_options.check(request.datasets, own, training, fm_type, instance)
     groups = group(checked.entries, training.params)
+    faults = told.faults
     datasets = use(checked.entries, found.datasets, groups, request.captioning, faults)
     faults.extend(checked.faults)
     faults.extend(regularisation.alone(request.datasets))
@@ -143,49 +172,35 @@ def _datasets(
         sizes = known_sizes(found.datasets)
         faults.extend(cached_twice(datasets, groups, training.params))
         faults.extend(misfits(datasets, sizes, groups, training.params, fm_type))
-    return datasets, groups, checked.warnings
+    told.warnings.extend(checked.warnings)
+    return datasets, groups
 
 
-def _instance(name: str, faults: list[Fault]) -> InstanceType:
-    instance = INSTANCE_TYPES.get(name)
-    if instance is None:
-        known = ", ".join(sorted(INSTANCE_TYPES))
-        faults.append(Fault("/instance_type", f"must be one of {known}; not {name}"))
-        return INSTANCE_TYPES["ml.g5.xlarge"]
-    return instance
+def _samples(
+    request: NewTraining, fm_type: FmType | None, params: dict[str, Any], told: _Told
+) -> tuple[dict[str, Any], tuple[SamplePrompt, ...]]:
+    """Return the options with when samples are drawn, and the prompts with all their settings."""
+    asked = request.sample_prompts
+    told.faults.extend(samples.faults(asked, fm_type))
+    timed = samples.timed(asked, params)
+    prompts = samples.resolved(asked, fm_type, timed)
+    told.faults.extend(samples.too_few_steps(prompts))
+    told.warnings.extend(samples.warnings(asked, timed))
+    return timed, prompts
 
 
-def _family(request: NewTraining, model: Model | None, faults: list[Fault]) -> FmType | None:
-    if model is None:
-        faults.append(Fault("/model", f"there is no model {request.model}: GET /models lists them"))
-        return request.fm_type
-    if model.type != "checkpoint":
-        faults.append(Fault("/model", f"{model.name} is a {model.type}; a base model is needed"))
-        return request.fm_type
-    if model.status != "ready":
-        faults.append(Fault("/model", f"{model.name} is {model.status}: complete its upload first"))
-        return request.fm_type
-    if model.fm_type == "other" or model.fm_type is None:
-        faults.append(
-            Fault(
-                "/model",
-                f"{model.name} is neither a whole SD 1.5 nor a whole SDXL checkpoint (U-Net, text "
-                "encoders, VAE); only these can be trained",
-            )
-        )
-        return request.fm_type
-    if request.fm_type not in (None, model.fm_type):
-        faults.append(
-            Fault(
-                "/fm_type",
-                f"is {request.fm_type}, but {model.name} is {model.fm_type}: set {model.fm_type}, "
-                "leave fm_type out, or choose another model",
-            )
-        )
-    return model.fm_type
-
-
-def _model_used(model: Model | None) -> ModelUsed | None:
-    if model is None:
-        return None
-    return ModelUsed(id=model.id, name=model.name, file_name=model.file_name)
+def _against_steps(
+    request: NewTraining,
+    earlier: Earlier | None,
+    params: dict[str, Any],
+    steps: Steps,
+    told: _Told,
+) -> None:
+    """Hold what was asked for to the work that the training is."""
+    total, epochs = steps.total_steps, steps.epochs
+    told.warnings.extend(kohya.against_steps(params, total, epochs))
+    told.warnings.extend(samples.against_steps(request.sample_prompts, params, total, epochs))
+    told.faults.extend(against_epochs(request.early_stop, steps, earlier.epoch if earlier else 0))
+    if earlier:
+        told.faults.extend(going_on.too_short(params, steps, earlier))
+        told.warnings.extend(going_on.schedule_jumps(params, steps, earlier))

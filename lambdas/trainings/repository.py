@@ -120,6 +120,11 @@ def read_progress(workspace: str, training_id: str) -> Progress | None:
         return None
 
 
+def read_failure(workspace: str, training_id: str) -> bytes | None:
+    """Read what the container left of its failure, with the log's last lines; None: nothing."""
+    return bucket.read(f"{checkpoints_of(workspace, training_id)}failure.json")
+
+
 def read_checkpoints(workspace: str, training_id: str) -> list[Checkpoint]:
     """Read which LoRAs the container has finished, each with a URL to download it."""
     told = json.loads(_progress_file(workspace, training_id) or b"{}")
@@ -174,8 +179,8 @@ def put_event(
 
 def uses_of(training: Training) -> list[Put]:
     """Return the writes that say who uses a model or a dataset."""
-    lora = [training.continue_from.id] if training.continue_from else []
-    used = [training.model.id, *lora, *(dataset.id for dataset in training.datasets)]
+    continued = [training.continue_from.id] if training.continue_from else []
+    used = [training.model.id, *continued, *(dataset.id for dataset in training.datasets)]
     each = dict.fromkeys(used)
     return [Put({"pk": f"{one}#use", "sk": training.id}, condition=None) for one in each]
 

@@ -79,6 +79,21 @@ class DatasetChoice(Request):
     )
 
 
+class EarlyStop(Request):
+    """When a training whose loss falls no more is ended."""
+
+    patience_epochs: int = Field(
+        ge=1, le=1000, description="So many epochs without a better average loss end it."
+    )
+    min_improvement: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The share by which an epoch's average loss must be lower than the best so far "
+        "to count as better: 0.01 is one percent.",
+    )
+
+
 class NewTraining(Request):
     """A training that is to be checked or started."""
 
@@ -90,8 +105,22 @@ class NewTraining(Request):
     datasets: list[DatasetChoice] = Field(min_length=1, max_length=MOST_DATASETS)
     continue_from: Reference | None = Field(
         default=None,
-        description="A finished LoRA's id or name, to be trained further. Of the base model's "
-        "family; its rank and alpha are taken over.",
+        description="A finished LoRA's id or name, to be trained further: of the base model's "
+        "family, its rank and alpha are taken over. Or the id of a training that has ended and "
+        "kept its state, `trn_...`: the new one goes on from its step and epoch with its options, "
+        "model, datasets and number of GPUs; max_train_epochs counts from the beginning. A name "
+        "always means a LoRA.",
+    )
+    keep_state: bool | None = Field(
+        default=None,
+        description="Whether the newest two states are kept, with the LoRAs of epochs, from which "
+        "an interrupted training goes on and a later one may (continue_from). A state is about six "
+        "times the LoRA's size. Absent: true for spot, else false.",
+    )
+    early_stop: EarlyStop | None = Field(
+        default=None,
+        description="End when the loss falls no more; the best epoch's LoRA becomes the "
+        "training's, which has succeeded then. Needs a LoRA of every epoch.",
     )
     captioning: Captioning | None = Field(
         default=None,
@@ -168,11 +197,22 @@ class Steps(Frozen):
 
 
 class ModelUsed(Frozen):
-    """A model that a training takes: its base model, or the LoRA that it continues."""
+    """The base model of a training."""
 
     id: str
     name: str
     file_name: str
+
+
+class Continued(Frozen):
+    """What a training goes on from: a finished LoRA, or another training's saved state."""
+
+    kind: Literal["lora", "state"] = "lora"
+    id: str = Field(description="The LoRA's, or the training's whose state it is.")
+    name: str
+    file_name: str | None = Field(default=None, description="The LoRA's file.")
+    step: int = Field(default=0, description="After which step of the other training it began.")
+    epoch: int = Field(default=0, description="After which epoch.")
 
 
 class DatasetUsed(Frozen):
@@ -209,6 +249,13 @@ class Gpu(Frozen):
     utilization_percent: int | None
 
 
+class StoppedEarly(Frozen):
+    """Where a training was ended since its loss fell no more."""
+
+    after_epoch: int
+    best_epoch: int = Field(description="Whose LoRA became the training's.")
+
+
 class Progress(Frozen):
     """How far a training is, as its container last told."""
 
@@ -229,6 +276,7 @@ class Progress(Frozen):
         default=None, description="Images that the tagger has done; null: nothing to caption."
     )
     images_to_caption: int | None = None
+    stopped_early: StoppedEarly | None = None
     updated_at: datetime
 
 
@@ -238,6 +286,9 @@ class Failure(Frozen):
     code: str
     message: str
     advice: str
+    log_tail: list[str] = Field(
+        default=[], description="The last lines of the trainer's log, at most 20; cut when long."
+    )
 
 
 class Training(Frozen):
@@ -252,15 +303,18 @@ class Training(Frozen):
     fm_type: FmType
     model: ModelUsed
     datasets: list[DatasetUsed]
-    continue_from: ModelUsed | None = Field(
-        default=None, description="The LoRA that it was to train further."
+    continue_from: Continued | None = Field(
+        default=None, description="What it was to train further."
     )
     captioning: Captioning | None = Field(
         default=None, description="How captions were proposed; null: not asked for."
     )
+    keep_state: bool = Field(default=False, description="Whether state is kept to go on from.")
+    early_stop: EarlyStop | None = None
     instance_type: str
     preset: Preset | None = Field(default=None, description="null: made before presets.")
     spot: bool
+    interruptions: int = Field(default=0, description="How often its spot machine was taken away.")
     max_runtime_minutes: int
     config_params: dict[str, Any]
     sample_prompts: list[SamplePrompt] = []

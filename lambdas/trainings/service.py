@@ -11,6 +11,7 @@ from lambdas.trainings import (
     captions,
     creation,
     failures,
+    interruption,
     kohya,
     launcher,
     log_reading,
@@ -22,13 +23,13 @@ from lambdas.trainings import (
 from lambdas.trainings.captioning_schema import ProposedCaptions
 from lambdas.trainings.estimate import estimate_of
 from lambdas.trainings.job_datasets import job_datasets
-from lambdas.trainings.job_schema import Job, JobInit, JobModel
+from lambdas.trainings.job_schema import Job, JobEarlyStop, JobLora, JobModel, JobState
 from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
 from lambdas.trainings.samples_schema import Samples
-from lambdas.trainings.schema import FINAL, ModelUsed, NewTraining, Status, Training
+from lambdas.trainings.schema import FINAL, Continued, EarlyStop, NewTraining, Status, Training
 from lambdas.trainings.settings import Settings
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
@@ -41,10 +42,11 @@ def validate(caller: Caller, request: TrainingDraft) -> Validation:
     references = creation.resolve(caller.workspace, request)
     found, _ = creation.load(caller.workspace, references, None)
     plan = make_plan(request, found, Settings.load(), corrects=True)
+    estimate = estimate_of(plan, Settings.load())
     return Validation(
         valid=not plan.faults,
         errors=list(plan.faults),
-        warnings=list(plan.warnings),
+        warnings=[*plan.warnings, *interruption.warnings(request, plan, estimate)],
         corrections=list(plan.corrections),
         fm_type=plan.fm_type,
         instance_type=plan.instance.name,
@@ -54,7 +56,7 @@ def validate(caller: Caller, request: TrainingDraft) -> Validation:
         sample_prompts=list(plan.sample_prompts),
         toml=kohya.to_toml(plan.params),
         steps=plan.steps,
-        estimate=estimate_of(plan, Settings.load()),
+        estimate=estimate,
     )
 
 
@@ -200,6 +202,8 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         datasets=list(plan.datasets),
         continue_from=plan.continue_from,
         captioning=plan.captioning,
+        keep_state=request.spot if request.keep_state is None else request.keep_state,
+        early_stop=request.early_stop,
         instance_type=plan.instance.name,
         preset=plan.preset,
         spot=request.spot,
@@ -221,18 +225,27 @@ def _job(workspace: str, training: Training) -> Job:
         workspace=workspace,
         fm_type=training.fm_type,
         output_name=training.name,
-        keeps_state=training.spot,  # nothing else is interrupted and goes on
+        keeps_state=training.keep_state,
         model=JobModel(model_id=training.model.id, file_name=training.model.file_name),
         datasets=job_datasets(training.datasets, training.config_params),
         config_params=training.config_params,
         init=_init(training.continue_from),
         sample_prompts=training.sample_prompts,
         captioning=training.captioning,
+        early_stop=_early_stop(training.early_stop),
     )
 
 
-def _init(lora: ModelUsed | None) -> JobInit | None:
-    return JobInit(model_id=lora.id, file_name=lora.file_name) if lora else None
+def _init(continued: Continued | None) -> JobLora | JobState | None:
+    if continued is None:
+        return None
+    if continued.kind == "state":
+        return JobState(training_id=continued.id, output_name=continued.name)
+    return JobLora(model_id=continued.id, file_name=continued.file_name or "")
+
+
+def _early_stop(wanted: EarlyStop | None) -> JobEarlyStop | None:
+    return JobEarlyStop.model_validate(wanted.model_dump()) if wanted else None
 
 
 def _launched(workspace: str, training: Training) -> Training:

@@ -44,6 +44,7 @@ class Ending:
     provider_modified_ms: int | None = None
     progress: Progress | None = None
     billable_seconds: int | None = None
+    interruptions: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     frees_name: bool = False
@@ -103,6 +104,13 @@ def record_state(workspace: str, training_id: str, told: Told) -> Kept | None:
             raise NotFound(f"There is no training {training_id}.") from error
         return repository.kept_from(found)
     return None
+
+
+def count_interruption(workspace: str, training_id: str) -> int:
+    """Note that a training's machine was taken away once more; return how often it was."""
+    key = repository.key_of(workspace, training_id)
+    table.write(Update(key, "ADD #interruptions :one", {"one": 1}))
+    return repository.get(workspace, training_id).training.interruptions
 
 
 def log_late(training_id: str, told: Told) -> None:
@@ -173,6 +181,7 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
         "provider_modified_ms": ending.provider_modified_ms,
         "progress": ending.progress.model_dump(mode="json") if ending.progress else None,
         "billable_seconds": ending.billable_seconds,
+        "interruptions": ending.interruptions,
     }
     update = _status_update(
         workspace,

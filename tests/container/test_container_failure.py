@@ -65,6 +65,7 @@ LAUNCHER = "subprocess.CalledProcessError: Command '[...]' returned non-zero exi
         ("train_network.py: error: unrecognized arguments: --x", "bad_option"),
         ("voluptuous.error.MultipleInvalid: extra keys not allowed", "bad_option"),
         ("AssertionError: network for Text Encoder cannot be trained / 学習", "bad_option"),
+        ("ValueError: x is not a valid SchedulerType, please select one of", "bad_option"),
         ("KeyError: 'something else'", "training_failed"),
     ],
 )
@@ -74,6 +75,34 @@ def test_the_last_lines_tell_the_cause(line, code):
     assert found.code == code
     assert line.split(" / ")[0] in found.message
     assert "学" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (
+            {"train_batch_size": 8, "resolution": "1024,1024", "network_dim": 64},
+            ["train_batch_size (it is 8)", "gradient_checkpointing", "cache_latents"],
+        ),
+        (
+            {"train_batch_size": 1, "gradient_checkpointing": True, "cache_latents": True,
+             "mixed_precision": "bf16", "resolution": "1024,1024", "network_dim": 64},
+            ["resolution (it is 1024,1024)", "network_dim (it is 64)"],
+        ),
+        (
+            {"gradient_checkpointing": True, "cache_latents_to_disk": True, "network_dim": 1,
+             "mixed_precision": "no"},
+            ["mixed_precision", "resolution (it is 512,512)"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_advice_against_too_little_memory_fits_the_options(options, named):
+    found = explain(1, ["torch.OutOfMemoryError: CUDA out of memory."], options)
+
+    changes = found.advice.removeprefix("In this order: ").partition(". Or")[0].split("; ")
+    assert len(changes) == len(named)
+    assert all(name in change for name, change in zip(named, changes, strict=True))
+    assert "larger instance type" in found.advice
 
 
 def test_a_signal_is_named_though_the_launcher_hides_it():

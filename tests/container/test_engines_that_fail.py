@@ -83,7 +83,7 @@ def test_out_of_memory_is_told_with_an_advice(tmp_path):
     assert status == 1
     assert failure["code"] == "out_of_memory"
     assert "20.00 MiB" in failure["message"]
-    assert "train_batch_size" in failure["advice"]
+    assert "gradient_checkpointing" in failure["advice"]
     progress = read_json(tmp_path / "checkpoints" / "progress.json")
     assert (progress["phase"], progress["step"]) == ("failed", 3)
     report = read_json(tmp_path / "model" / "report.json")

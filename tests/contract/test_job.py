@@ -12,10 +12,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from kohya_trainer.failure import TrainingFailed, as_line
+from kohya_trainer.early_stop import Stop
+from kohya_trainer.failure import TrainingFailed, as_line, told_at_length
 from kohya_trainer.gpus import Gpu
 from kohya_trainer.job import Captioning as ContainerCaptioning
-from kohya_trainer.job import parse_job
+from kohya_trainer.job import EarlyStop, LoraInit, StateInit, parse_job
 from kohya_trainer.logbook import LogBook
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
@@ -31,7 +32,7 @@ from lambdas.trainings.captioning_schema import ProposedCaption
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.logs_schema import LogLine
 from lambdas.trainings.results_schema import MetricsRow
-from lambdas.trainings.schema import Progress
+from lambdas.trainings.schema import Progress, StoppedEarly
 from tests.unit.fakes import SD_1_5, SD_XL, safetensors_file
 
 SCHEMA = json.loads(Path(__file__).with_name("job.schema.json").read_text())
@@ -83,9 +84,7 @@ def test_a_job_may_go_on_with_a_finished_lora() -> None:
     jsonschema.validate(written, SCHEMA)
     job = parse_job(written)
 
-    assert job.init
-    assert (job.init.channel, job.init.kind) == ("init", "lora")
-    assert job.init.file_name == "old.safetensors"
+    assert job.init == LoraInit("init", "old.safetensors")
     assert parse_job(JOB).init is None
 
 
@@ -175,6 +174,37 @@ def test_what_the_tagger_proposed_the_api_can_read(tmp_path: Path) -> None:
     assert (read.caption, read.tagger) == ("tusiji, smile, 1girl", "wd")
 
 
+def test_a_job_may_go_on_from_another_trainings_state() -> None:
+    init = {"channel": "init", "kind": "state", "training_id": "trn_1", "output_name": "old"}
+    written = json.loads(Job.model_validate(JOB | {"init": init}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+
+    assert parse_job(written).init == StateInit("init", "trn_1", "old")
+
+
+def test_a_job_may_be_told_when_to_stop_early() -> None:
+    early = {"patience_epochs": 3, "min_improvement": 0}
+    written = json.loads(Job.model_validate(JOB | {"early_stop": early}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+
+    assert parse_job(written).early_stop == EarlyStop(3, 0.0)
+
+
+def test_the_log_of_a_failure_reaches_the_api() -> None:
+    failed = TrainingFailed("nan_loss", "The loss was no number.", "Lower learning_rate.")
+    lines = [f"line {number} 兔 " + "x" * 1000 for number in range(50)]
+    told = told_at_length(failed, lines).encode()
+
+    failure = failures.with_log(failures.of_stop("MaxRuntimeExceeded"), told)
+
+    assert failure.code == "time_limit"
+    assert len(failure.log_tail) == 20
+    assert failure.log_tail[-1].startswith("line 49 兔 x")
+    assert max(map(len, failure.log_tail)) <= 300
+
+
 @pytest.mark.parametrize("field", sorted(SCHEMA["required"]))
 def test_a_job_that_lacks_a_field_is_refused_by_the_container(field: str) -> None:
     lacking = {name: value for name, value in JOB.items() if name != field}
@@ -226,6 +256,7 @@ def test_what_the_container_says_of_a_failure_the_api_understands() -> None:
         ),
         ContainerProgress(phase="captioning", captioned=(1, 3)),
         ContainerProgress(phase="failed", loss=float("nan")),
+        ContainerProgress(phase="finished", stopped_early=Stop(7, 5, 70)),
     ],
     ids=lambda told: told.phase,
 )
@@ -241,6 +272,9 @@ def test_what_the_container_says_of_its_progress_the_api_understands(
     assert [gpu.model_dump() for gpu in read.gpus or ()] == list(told.gpus or ())
     counted = (read.images_captioned, read.images_to_caption)
     assert counted == (told.captioned or (None, None))
+    early = told.stopped_early
+    assert bool(read.stopped_early) is bool(early)
+    assert not early or read.stopped_early == StoppedEarly(after_epoch=7, best_epoch=5)
 
 
 def test_a_row_of_the_loss_curve_means_the_same_on_both_sides() -> None:

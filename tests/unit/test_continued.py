@@ -36,7 +36,14 @@ def test_the_job_gets_the_lora_and_takes_over_its_rank_and_alpha(
 
     made = TRAININGS.post("/trainings", body()).body
 
-    assert made["continue_from"] == {"id": lora, "name": "old", "file_name": "base.safetensors"}
+    assert made["continue_from"] == {
+        "kind": "lora",
+        "id": lora,
+        "name": "old",
+        "file_name": "base.safetensors",
+        "step": 0,
+        "epoch": 0,
+    }
     assert (made["config_params"]["network_dim"], made["config_params"]["network_alpha"]) == (
         32,
         16.0,

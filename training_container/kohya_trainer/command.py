@@ -63,6 +63,7 @@ class Launch:
     cwd: Path
     config: Mapping[str, Value]
     adjusted: Mapping[str, str]
+    processes: int = 1
 
 
 def engine(settings: Settings) -> Engine:
@@ -95,7 +96,7 @@ def prepare(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> Launc
         argv, cwd = rehearsal_command(config_file), paths.staging
     else:
         argv, cwd = kohya_command(job, settings, config_file, config, gpus)
-    return Launch(chosen, argv, environment(), cwd, config, adjusted)
+    return Launch(chosen, argv, environment(), cwd, config, adjusted, max(gpus, 1))
 
 
 def options(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> dict[str, Value]:
@@ -142,7 +143,7 @@ def _owned(job: Job, inputs: Inputs, paths: Paths, settings: Settings) -> dict[s
 
 
 def _start(inputs: Inputs) -> dict[str, Value]:
-    """From where: a state of this training, else the LoRA to be continued, else nothing.
+    """From where: a saved state, else the LoRA to be continued, else nothing.
 
     The step is said because sd-scripts reckons ``initial_epoch`` wrong on several GPUs: the loader
     that it counts is one process's share already (train_network.py:1243). Without

@@ -1,10 +1,14 @@
-"""How a training ends badly: one error with a code, and the file that tells SageMaker."""
+"""How a training ends badly: one error with a code, and the files that tell of it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 LIMIT = 960
 """Characters of the failure file. SageMaker shows 1,024 and puts its own words before them."""
+
+LOG_LINES, LOG_LINE = 20, 300
+"""What is told of the log, for which SageMaker's 1,024 characters are too few."""
 
 
 class TrainingFailed(Exception):
@@ -21,6 +25,13 @@ def write_failure(path: Path, failure: TrainingFailed) -> None:
     """Write the failure as one line of JSON of at most LIMIT characters."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(as_line(failure), encoding="utf-8")
+
+
+def told_at_length(failure: TrainingFailed, log: Sequence[str]) -> str:
+    """The failure with the last lines of the trainer's log, as JSON."""
+    told = {"code": failure.code, "message": failure.message, "advice": failure.advice}
+    tail = [_middle_cut(_clean(line), LOG_LINE) for line in log[-LOG_LINES:]]
+    return json.dumps({**told, "log_tail": tail}, ensure_ascii=True)
 
 
 def as_line(failure: TrainingFailed) -> str:

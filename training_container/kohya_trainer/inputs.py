@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kohya_trainer.continued import check_continued
 from kohya_trainer.failure import TrainingFailed
-from kohya_trainer.job import Dataset, Family, Job
+from kohya_trainer.job import Dataset, Family, Job, LoraInit
 from kohya_trainer.paths import Paths
 from kohya_trainer.safetensors_file import Header, NotSafetensors, family, read_header
 from kohya_trainer.states import State
@@ -33,7 +33,8 @@ class ImageFolder:
 class Inputs:
     """The base model's file, the folders of images, and what the training goes on from.
 
-    init is a finished LoRA that the user wants continued, state a saved state of this training.
+    init is a finished LoRA that the user wants continued, state a saved state of this training or
+    of the one that it continues.
     """
 
     model: Path
@@ -46,13 +47,18 @@ def check_inputs(job: Job, paths: Paths) -> Inputs:
     """Find model and images; raises TrainingFailed with the code that says what is wrong."""
     model = paths.channel(job.model.channel) / job.model.file_name
     _check_model(model, job.family)
-    init = paths.channel(job.init.channel) / job.init.file_name if job.init else None
+    init = _lora(job, paths)
     if init:
         check_continued(init, job)
     folders = tuple(count(dataset, paths) for dataset in job.datasets)
     if not job.captioning:
         require_captions(folders)
     return Inputs(model, folders, init)
+
+
+def _lora(job: Job, paths: Paths) -> Path | None:
+    init = job.init
+    return paths.channel(init.channel) / init.file_name if isinstance(init, LoraInit) else None
 
 
 def image_paths(folder: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ from kohya_trainer.toml_writer import Value
 
 Family = Literal["sd_1_5", "sd_xl"]
 CaptionPolicy = Literal["required", "subject", "empty"]
-InitKind = Literal["lora"]
+InitKind = Literal["lora", "state"]
 Existing = Literal["keep", "append", "replace"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -33,12 +33,31 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Init:
-    """What the training goes on with: a finished LoRA in its channel."""
+class LoraInit:
+    """A finished LoRA, in its channel, that is to be trained further."""
 
     channel: str
-    kind: InitKind
     file_name: str
+
+
+@dataclass(frozen=True)
+class StateInit:
+    """The saved states of another training, in their channel, to go on from the newest."""
+
+    channel: str
+    training_id: str
+    output_name: str
+
+
+Init = LoraInit | StateInit
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """When to end: so many epochs without a loss lower by this share (0.01 is one percent)."""
+
+    patience_epochs: int
+    min_improvement: float
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,7 @@ class Job:
     init: Init | None = None
     sample_prompts: tuple[SamplePrompt, ...] = ()
     captioning: Captioning | None = None
+    early_stop: EarlyStop | None = None
 
 
 def read_job(path: Path) -> Job:
@@ -123,6 +143,7 @@ def parse_job(data: Any) -> Job:
         init=_init(job.data.get("init")),
         sample_prompts=_prompts(job.data.get("sample_prompts", [])),
         captioning=_captioning(job.data.get("captioning")),
+        early_stop=_early_stop(job.data.get("early_stop")),
     )
 
 
@@ -134,8 +155,20 @@ def _init(data: Any) -> Init | None:
     if data is None:
         return None
     init = _Object(data, "job.init")
-    kind = init.choice("kind", get_args(InitKind))
-    return Init(init.file_name("channel"), kind, init.file_name("file_name"))
+    channel = init.file_name("channel")
+    if init.choice("kind", get_args(InitKind)) == "lora":
+        return LoraInit(channel, init.file_name("file_name"))
+    return StateInit(channel, init.text("training_id"), _output_name(init.text("output_name")))
+
+
+def _early_stop(data: Any) -> EarlyStop | None:
+    if data is None:
+        return None
+    wanted = _Object(data, "job.early_stop")
+    patience = wanted.value("patience_epochs", int)
+    if patience < 1:
+        raise _bad(f"job.early_stop.patience_epochs is {patience}, it must be at least 1")
+    return EarlyStop(patience, float(wanted.value("min_improvement", (int, float))))
 
 
 def _prompts(data: Any) -> tuple[SamplePrompt, ...]:

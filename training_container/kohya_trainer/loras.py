@@ -7,9 +7,10 @@ sd-scripts writes under the final name, so a file counts only when it is as long
 import contextlib
 import hashlib
 import re
+import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,13 @@ class LoraShelf:
     @property
     def loras(self) -> list[Lora]:
         return list(self._loras.values())
+
+    def copy(self, lora: Lora, name: str) -> None:
+        """Put a finished LoRA there under another name too."""
+        draft = self._paths.staging / name
+        shutil.copyfile(self._paths.checkpoints / lora.file, draft)
+        move(draft, self._paths.loras / name)
+        self._loras[f"lora/{name}"] = replace(lora, file=f"lora/{name}")
 
     def has(self, name: str) -> bool:
         """True when the LoRA of that file name was finished by this run."""

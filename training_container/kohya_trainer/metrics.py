@@ -24,17 +24,26 @@ class _Draft:
     rates: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch that has ended: its average loss and its last step."""
+
+    epoch: int
+    average: float
+    step: int
+
+
 class Curve:
     """Collects scalars into rows without a gap.
 
     ``loss`` and ``average_loss`` are the newest; ``nan_at`` is the first step whose loss was no
-    number.
+    number; ``epochs`` has those that ended. Steps after ``ends_at`` do not count: the training is
+    ended there, before the engine ends.
     """
 
     def __init__(self, *, after_step: int = 0, after_epoch: int = 0) -> None:
         self._drafts: dict[int, _Draft] = {}
         self._epoch = after_epoch + 1
-        self._ends: dict[int, int] = {}
         self._newest = after_step
         self._next = after_step + 1
         self._last_time: float | None = None
@@ -42,12 +51,14 @@ class Curve:
         self.loss: float | None = None
         self.average_loss: float | None = None
         self.nan_at: int | None = None
+        self.epochs: list[EpochEnd] = []
+        self.ends_at: int | None = None
 
     def add(self, scalars: Iterable[Scalar]) -> None:
         """Take scalars in the order in which they were logged."""
         for scalar in scalars:
             if scalar.tag == "loss/epoch_average":  # logged at each epoch's end, under its number
-                self._ends[self._epoch] = self._newest
+                self.epochs.append(EpochEnd(self._epoch, scalar.value, self._newest))
                 self._epoch += 1
             elif scalar.step >= 1 and scalar.tag.startswith(("loss/", "lr/")):
                 self._newest = max(self._newest, scalar.step)
@@ -55,11 +66,11 @@ class Curve:
 
     def end_of(self, epoch: int) -> int:
         """The last step of an epoch, the newest one while nobody has said."""
-        return self._ends.get(epoch, self._newest)
+        return next((one.step for one in self.epochs if one.epoch == epoch), self._newest)
 
     def epoch_of(self, step: int) -> int:
         """The epoch that a step belongs to."""
-        return min((one for one, end in self._ends.items() if step <= end), default=self._epoch)
+        return min((one.epoch for one in self.epochs if step <= one.step), default=self._epoch)
 
     def take_rows(
         self,
@@ -75,6 +86,8 @@ class Curve:
         """
         newest = max(self._drafts, default=self._next - 1)
         last = max(newest - 1, complete) if through is None else max(newest, through)
+        if self.ends_at is not None:
+            last = min(last, self.ends_at)
         kept = {complete} if through is None else {complete, last}
         steps = range(self._next, last + 1)
         self._next = max(self._next, last + 1)

@@ -74,6 +74,10 @@ class Paths:
         return self.checkpoints / "progress.json"
 
     @property
+    def failure_at_length(self) -> Path:
+        return self.checkpoints / "failure.json"
+
+    @property
     def tensorboard(self) -> Path:
         return self.base / "output" / "tensorboard"
 
@@ -93,6 +97,7 @@ class Paths:
         """An empty staging folder, and all that is written to."""
         shutil.rmtree(self.staging, ignore_errors=True)
         self.failure.unlink(missing_ok=True)
+        self.failure_at_length.unlink(missing_ok=True)
         written = (self.loras, self.states, self.metrics, self.samples, self.logs, self.captions)
         for folder in (self.engine_output, self.tensorboard, *written):
             folder.mkdir(parents=True, exist_ok=True)

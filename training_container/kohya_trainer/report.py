@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from kohya_trainer.command import Engine
+from kohya_trainer.early_stop import Stop
 from kohya_trainer.loras import Lora
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
@@ -32,6 +33,7 @@ class Progress:
     """Images that the tagger has done, and all that it is to do."""
     loras: Sequence[Lora] = ()
     gpus: Sequence[Mapping[str, Any]] | None = None
+    stopped_early: Stop | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object, without the time of writing."""
@@ -53,6 +55,7 @@ class Progress:
             "images_captioned": self.captioned[0] if self.captioned else None,
             "images_to_caption": self.captioned[1] if self.captioned else None,
             "loras": [lora.as_dict() for lora in self.loras],
+            "stopped_early": self.stopped_early.as_dict() if self.stopped_early else None,
         }
 
     def _seconds_remaining(self) -> float | None:

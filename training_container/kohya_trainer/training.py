@@ -1,21 +1,24 @@
 """One training from job.json to the verdict: prepare, follow the engine, tell how it ended."""
 
+import contextlib
 import errno
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from kohya_trainer import VERSION, command
+from kohya_trainer.agreement import check_agreement, setting_of
 from kohya_trainer.captioning import caption
 from kohya_trainer.child import Child
-from kohya_trainer.failure import TrainingFailed, write_failure
+from kohya_trainer.failure import TrainingFailed, told_at_length, write_failure
 from kohya_trainer.inputs import Inputs, check_inputs
-from kohya_trainer.job import Job, read_job
+from kohya_trainer.job import Job, StateInit, read_job
 from kohya_trainer.log import say, write_out
 from kohya_trainer.paths import Paths
 from kohya_trainer.report import write_report
-from kohya_trainer.resume import take_up
+from kohya_trainer.resume import Earlier, begin_from, take_up
 from kohya_trainer.settings import Settings
 from kohya_trainer.verdict import judge, stopped
 from kohya_trainer.versions import versions
@@ -53,9 +56,9 @@ class _Training:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._paths = Paths(settings.base)
-        self._paths.make_folders()
         self._started = time.monotonic()
         self._watch = Watch(settings, self._paths)
+        self._child: Child | None = None
         self._facts: dict[str, Any] = {"container_version": VERSION}
 
     def run(self, stop_requested: Callable[[], bool], prepare: Prepare) -> None:
@@ -63,10 +66,15 @@ class _Training:
         watch = self._watch
         watch.engine = command.engine(self._settings)
         can_resume = command.can_resume(self._settings)
+        self._paths.make_folders()
         earlier = take_up(self._paths, can_resume=can_resume)
         watch.begin_after(earlier)
         watch.tell("preparing")
         job = read_job(self._paths.job)
+        watch.early_stop = job.early_stop
+        if isinstance(job.init, StateInit):
+            earlier = begin_from(job.init, earlier, self._paths, can_resume=can_resume)
+            watch.begin_after(earlier)
         watch.expect(job.output_name)
         inputs = replace(check_inputs(job, self._paths), state=earlier.state)
         if job.captioning:
@@ -76,15 +84,26 @@ class _Training:
         launch = prepare(job, inputs, self._paths, self._settings)
         self._facts |= _facts(job, inputs, launch)
         self._facts["resumed_after"] = {"step": earlier.step, "epoch": earlier.epoch}
+        self._note_setting(job, earlier, launch)
         _announce(job, inputs, launch)
         if stop_requested():
             raise stopped([])
-        child = Child(launch.argv, launch.env, launch.cwd)
+        if watch.was_enough():
+            return
+        child = self._child = Child(launch.argv, launch.env, launch.cwd)
         try:
             watch.follow(child, stop_requested)
         finally:
             child.end()
-        judge(watch, child, f"{job.output_name}.safetensors")
+        judge(watch, child, f"{job.output_name}.safetensors", launch.config)
+
+    def _note_setting(self, job: Job, earlier: Earlier, launch: command.Launch) -> None:
+        """What the states of this training say of it; another's must say the same."""
+        setting = setting_of(job, launch.config, launch.processes)
+        if earlier.state and earlier.is_anothers:
+            check_agreement(earlier.state, setting)
+        self._watch.states.setting = setting
+        self._watch.states.ends_with_epoch = "max_train_epochs" in launch.config
 
     def succeeded(self) -> int:
         self._watch.tell("finished")
@@ -96,11 +115,21 @@ class _Training:
     def failed(self, failure: TrainingFailed) -> int:
         """Leave the failure for SageMaker and for people; finished LoRAs stay where they are."""
         say(f"failed: {failure}")
-        write_failure(self._paths.failure, failure)
-        self._watch.tell("failed")
+        if failure.code == "disk_full":  # room for what follows
+            shutil.rmtree(self._paths.engine_output, ignore_errors=True)
         reason = {"code": failure.code, "message": failure.message, "advice": failure.advice}
-        self._report({"status": "failed", "failure": reason})
-        write_out()
+        log = self._child.tail if self._child else []
+        # The disk may be full: what can't be told one way may yet be told another.
+        with contextlib.suppress(OSError):
+            write_failure(self._paths.failure, failure)
+        with contextlib.suppress(OSError):
+            self._paths.write(self._paths.failure_at_length, told_at_length(failure, log))
+        with contextlib.suppress(OSError):
+            self._watch.tell("failed")
+        with contextlib.suppress(OSError):
+            self._report({"status": "failed", "failure": reason})
+        with contextlib.suppress(OSError):
+            write_out()
         return EXIT_STOPPED if failure.code == "stopped" else EXIT_FAILED
 
     def _report(self, outcome: Mapping[str, Any]) -> None:

@@ -2,10 +2,13 @@
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+from kohya_trainer.advice import against_memory
 from kohya_trainer.child import Child
 from kohya_trainer.failure import TrainingFailed
 from kohya_trainer.loras import Lora
@@ -39,8 +42,7 @@ _RULES = (
         r"out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|[Cc]an(no|')t allocate memory"
         r"|std::bad_alloc|^MemoryError",
         "The training ran out of memory.",
-        "Lower train_batch_size, resolution or network_dim, set gradient_checkpointing and "
-        "cache_latents, use mixed_precision bf16 or fp16, or choose a larger instance type.",
+        "",  # by what the options are: advice.py
     ),
     _rule(
         "nan_loss",
@@ -82,7 +84,8 @@ _RULES = (
     _rule(
         "bad_option",
         r"unrecognized arguments|error: argument |AssertionError|MultipleInvalid|invalid choice"
-        r"|TomlDecodeError|ImportError: No |unexpected keyword argument",
+        r"|TomlDecodeError|ImportError: No |unexpected keyword argument"
+        r"|is not a valid \w+, please select",
         "The trainer refused an option.",
         "Correct config_params as the message says.",
     ),
@@ -93,21 +96,22 @@ _LOADING = re.compile(r"Error loading file: (.+)")
 _DIED = re.compile(r"died with <Signals\.(SIG\w+)")
 
 
-def judge(watch: Watch, child: Child, last_lora: str) -> None:
+def judge(watch: Watch, child: Child, last_lora: str, config: Mapping[str, Any]) -> None:
     """Raise TrainingFailed unless the engine ended well and the last LoRA came out.
 
-    An engine may end well without a LoRA: sd-scripts does when it finds no image
-    (train_network.py:575).
+    config is what the engine was told, for an advice that fits. An engine may end well without a
+    LoRA: sd-scripts does when it finds no image (train_network.py:575).
     """
     returncode = child.returncode or 0
     if watch.curve.nan_at is not None:
         raise _nan(watch.curve.nan_at)
-    if returncode == 0 and watch.shelf.has(last_lora):
+    ended_well = returncode == 0 or watch.stopped_early is not None
+    if ended_well and watch.shelf.has(last_lora):
         return
     if watch.stopped:
         raise stopped(watch.shelf.loras)
     if returncode != 0:
-        raise explain(returncode, child.tail)
+        raise explain(returncode, child.tail, config)
     raise _without_lora(child.tail)
 
 
@@ -120,9 +124,14 @@ def stopped(loras: Sequence[Lora]) -> TrainingFailed:
     )
 
 
-def explain(returncode: int, lines: Sequence[str]) -> TrainingFailed:
+def explain(
+    returncode: int, lines: Sequence[str], config: Mapping[str, Any] = MappingProxyType({})
+) -> TrainingFailed:
     """Why the engine ended with this status, having printed these last lines."""
-    if known := _known_cause(lines):
+    known = _known_cause(lines)
+    if known and known.code == "out_of_memory":
+        return TrainingFailed(known.code, known.message, against_memory(config))
+    if known:
         return known
     name = _signal_name(returncode, lines)
     if name:

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from kohya_trainer.child import Child
 from kohya_trainer.command import Engine
+from kohya_trainer.early_stop import Stop, kept_epochs, stop_by
 from kohya_trainer.gpus import GpuMeter
+from kohya_trainer.job import EarlyStop
 from kohya_trainer.log import keep_in, say, write_out
 from kohya_trainer.logbook import LogBook
 from kohya_trainer.loras import Lora, LoraShelf
@@ -48,13 +50,17 @@ class Watch:
         self.captioned: tuple[int, int] | None = None
         self.output_name = ""
         self.stopped = False
-        self._states = StateShelf(paths)
         self._samples: SampleShelf | None = None
+        self.states = StateShelf(paths)
+        self.early_stop: EarlyStop | None = None
+        self.stopped_early: Stop | None = None
+        self._end: Stop | None = None
         self._earlier = Earlier()
 
     def begin_after(self, earlier: Earlier) -> None:
         """Say what earlier attempts left, from which the engine will go on."""
         self._earlier = earlier
+        self.states.began = earlier.began
         self.curve = Curve(after_step=earlier.step, after_epoch=earlier.epoch)
         self.position = Position(step=earlier.step, epoch=earlier.epoch)
 
@@ -62,6 +68,14 @@ class Watch:
         """Say how the engine will name what it makes."""
         self.output_name = output_name
         self._samples = SampleShelf(self._paths, output_name, self._earlier)
+
+    def was_enough(self) -> bool:
+        """Whether earlier attempts had come to the early stop already."""
+        if self.early_stop:
+            self.curve.epochs = kept_epochs(self._paths)
+            self.stopped_early = stop_by(self.curve.epochs, self.early_stop)
+        self._keep_best()
+        return self.stopped_early is not None
 
     def follow(self, child: Child, stop_requested: Callable[[], bool]) -> None:
         """Watch until the engine has ended: by itself, because it was told to, or by NaN."""
@@ -86,6 +100,9 @@ class Watch:
                 say(f"the loss is no number at step {self.curve.nan_at}: ending the engine")
                 child.stop(NAN_GRACE)
                 break
+            if self._has_its_end():
+                child.stop(self._settings.grace_seconds)
+                break
         child.end()  # what is left of its group
         self.gpus.end()
         self._take_the_rest(child)
@@ -105,9 +122,43 @@ class Watch:
                 captioned=self.captioned,
                 loras=self._all_loras(),
                 gpus=self.gpus.for_progress(),
+                stopped_early=self.stopped_early,
             )
         )
         write_out()
+
+    def _take_scalars(self) -> None:
+        self.curve.add(self._events.new_scalars())
+        if self.early_stop and self._end is None:
+            self._end = stop_by(self.curve.epochs, self.early_stop)
+            self.curve.ends_at = self._end.step if self._end else None
+
+    def _has_its_end(self) -> bool:
+        """Whether an epoch said to stop and its LoRA is on the shelf.
+
+        The engine went on meanwhile; what it did after the epoch's end does not count.
+        """
+        end = self._end
+        if end is None or not self.shelf.has(self._numbered(end.after_epoch)):
+            return False
+        say(f"no better loss since epoch {end.best_epoch}: ending after epoch {end.after_epoch}")
+        self.stopped_early = end
+        return True
+
+    def _keep_best(self) -> None:
+        """After an early stop: the best epoch's LoRA becomes the training's."""
+        if self.stopped_early is None:
+            return
+        loras = {lora.file: lora for lora in self._all_loras()}
+        end = self.stopped_early
+        names = [f"lora/{self._numbered(one)}" for one in (end.best_epoch, end.after_epoch)]
+        best = next((loras[name] for name in names if name in loras), None)
+        if best:
+            self.shelf.copy(best, f"{self.output_name}.safetensors")
+        self.position = replace(self.position, step=end.step, epoch=end.after_epoch)
+
+    def _numbered(self, epoch: int) -> str:
+        return f"{self.output_name}-{epoch:06d}.safetensors"
 
     def _observe(self, child: Child) -> None:
         # The bar counts this run's steps only (train_network.py:1357); TensorBoard counts all.
@@ -116,7 +167,7 @@ class Watch:
         self.position = replace(
             told, step=before.step + told.step, epoch=told.epoch or before.epoch
         )
-        self.curve.add(self._events.new_scalars())
+        self._take_scalars()
         average = self.position.average_loss
         if average is not None and not math.isfinite(average) and self.curve.nan_at is None:
             self.curve.nan_at = self.position.step
@@ -130,6 +181,9 @@ class Watch:
     def _take_the_rest(self, child: Child) -> None:
         self._observe(child)
         self._collect(final=True)
+        if self.stopped_early is None:
+            self._has_its_end()  # an engine that was quicker than we makes no difference
+        self._keep_best()
         self._keep_rows(through=self.position.step)
         self._segments.close()
 
@@ -140,18 +194,18 @@ class Watch:
     def _collect(self, *, final: bool = False) -> None:
         for lora in self.shelf.collect(final=final):
             say(f"finished {lora.file}, {lora.size} bytes")
-        for state in self._states.finished(self.output_name):
+        for state in self.states.finished(self.output_name, final=final):
             # First what the state stands on: a run that goes on from it makes neither again.
-            self.curve.add(self._events.new_scalars())
+            self._take_scalars()
             self._keep_rows(complete=state.step)
             self._segments.close()
-            self._states.keep(state)
+            self.states.keep(state)
             say(f"saved the state after epoch {state.epoch}, step {state.step}")
         self._collect_samples()
 
     def _collect_samples(self) -> None:
         if self._samples and any(self._paths.engine_samples.glob("*.png")):
-            self.curve.add(self._events.new_scalars())  # they tell where epochs end
+            self._take_scalars()  # they tell where epochs end
             for name in self._samples.collect(self.curve):
                 say(f"drew the sample {name}")
 
