@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lambdas.core.names import Name
 from lambdas.core.presign import SignedDownload, SignedUpload
+from lambdas.models.header_schema import HeaderFacts
 
 MOST_BYTES = 50 * 1024**3
 MOST_PARTS = 10_000
@@ -75,21 +76,6 @@ class PartsWanted(BaseModel):
 
     part_numbers: list[Annotated[int, Field(ge=1, le=MOST_PARTS)]] = Field(
         min_length=1, max_length=500
-    )
-
-
-class HeaderFacts(BaseModel):
-    """What the safetensors header says, read without the tensors."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tensors: int = Field(description="How many tensors there are.")
-    parameters: int = Field(description="How many numbers they hold together.")
-    precision: str = Field(description="The type of most of them, `F16` say.")
-    rank: int | None = Field(default=None, description="Of a LoRA: its network_dim.")
-    alpha: float | None = Field(default=None, description="Of a LoRA: its network_alpha.")
-    engine: str | None = Field(
-        default=None, description="`rehearsal` when no real training made it."
     )
 
 
