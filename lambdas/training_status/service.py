@@ -9,6 +9,7 @@ from lambdas.core.ids import sibling
 from lambdas.core.observability import logger
 from lambdas.core.table import ConditionFailed
 from lambdas.models import repository as models
+from lambdas.models import transitions as model_transitions
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import Header, NotSafetensors
 from lambdas.models.schema import Model
@@ -90,6 +91,11 @@ def reconcile() -> int:
     if troubles:
         raise troubles[0]
     return len(due)
+
+
+def tidy_models() -> int:
+    """Clear away uploads that were given up and deletions that broke off; return how many."""
+    return model_transitions.sweep(clock.now())
 
 
 def _trouble_with(workspace: str, training_id: str) -> Exception | None:
