@@ -23,6 +23,7 @@ from lambdas.models.schema import (
     NewModel,
     PartsWanted,
 )
+from lambdas.models.sidecar_schema import CivitaiInfo, WebuiMetadata
 from lambdas.models.upload_schema import UploadState
 
 app = http.resolver()
@@ -91,6 +92,25 @@ def delete_model(caller: CurrentCaller, model_id: str) -> Response[None]:
     """
     service.delete(caller, model_id)
     return Response(status_code=204)
+
+
+@app.get("/models/<model_id>/civitai-info", tags=["Models"], operation_id="getModelCivitaiInfo")
+def get_civitai_info(caller: CurrentCaller, model_id: str) -> CivitaiInfo:
+    """Read a model's `.civitai.info`.
+
+    Saved beside the file under its name, it tells WebUI's extensions and ComfyUI's managers base
+    model, trigger words and SHA-256.
+    """
+    return service.sidecars(caller, model_id)[0]
+
+
+@app.get("/models/<model_id>/webui-metadata", tags=["Models"], operation_id="getModelWebuiMetadata")
+def get_webui_metadata(caller: CurrentCaller, model_id: str) -> WebuiMetadata:
+    """Read a model's `.json` for WebUI.
+
+    Saved beside the file under its name, it gives WebUI the activation text.
+    """
+    return service.sidecars(caller, model_id)[1]
 
 
 @app.get("/models/<model_id>/uploads", tags=["Models"], operation_id="getModelUploads")

@@ -20,6 +20,8 @@ from lambdas.models.schema import (
     Upload,
     part_size_for,
 )
+from lambdas.models.sidecar_schema import CivitaiInfo, WebuiMetadata
+from lambdas.models.sidecars import civitai_info, webui_metadata
 from lambdas.models.upload_schema import UploadState
 
 PARTS_PER_ANSWER = 500
@@ -44,6 +46,15 @@ def create(caller: Caller, request: NewModel, attempt: Attempt) -> tuple[ModelUp
 def get(caller: Caller, model_id: str) -> ModelWithDownload:
     """Return one model with a download URL when it is ready."""
     return _with_download(caller, repository.get(caller.workspace, model_id))
+
+
+def sidecars(caller: Caller, model_id: str) -> tuple[CivitaiInfo, WebuiMetadata]:
+    """Return the files that other tools read beside a model.
+
+    Raises Conflict when the model is not ready.
+    """
+    model = repository.get(caller.workspace, model_id)
+    return civitai_info(model), webui_metadata(model)
 
 
 def change(

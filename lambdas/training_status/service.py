@@ -217,6 +217,7 @@ def _registered_lora(kept: Kept, *, partial: bool) -> Model | None:
     source, header, size = found
     moment = clock.now()
     inspection = inspect(header)
+    digest = repository.read_digest(workspace, training.id, source.rpartition("/")[2])
     lora = Model(
         id=sibling(training.id, "mdl"),
         name=training.name,
@@ -226,6 +227,8 @@ def _registered_lora(kept: Kept, *, partial: bool) -> Model | None:
         status="ready",
         file_name=f"{training.name}.safetensors",
         size=size,
+        sha256=digest,
+        sha256_checked=digest is not None,
         header=inspection.facts,
         training_id=training.id,
         partial=partial,
