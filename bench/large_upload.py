@@ -155,11 +155,12 @@ def _sparse_model(path: Path, size: int) -> Path:
 
 def _processes() -> list[Process]:
     """Return the processes of the stack, which this one started."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and str(FOLDER) in _text(folder / "environ", folder / "cmdline"):
-            found.append(Process(int(folder.name), _text(folder / "cmdline").strip()))
-    return found
+    ours = (
+        folder
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdecimal() and str(FOLDER) in _text(folder / "environ", folder / "cmdline")
+    )
+    return [Process(int(folder.name), _text(folder / "cmdline").strip()) for folder in ours]
 
 
 def _text(*files: Path) -> str:
