@@ -132,13 +132,15 @@ def create_model_uploads(caller: CurrentCaller, model_id: str, body: PartsWanted
 
 
 @app.post("/models/<model_id>/complete", tags=["Models"], operation_id="completeModel")
-def complete_model(caller: CurrentCaller, model_id: str, body: CompleteModel) -> Model:
+def complete_model(
+    caller: CurrentCaller, model_id: str, body: CompleteModel | None = None
+) -> Model:
     """Complete a model.
 
-    Joins the parts, those that the body names or, with `{}`, all that have arrived; reads from the
-    file's header what it is; then it is `ready`. A repeat after a broken connection is safe.
+    Joins the parts, those that the body names or, without one, all that have arrived; reads from
+    the file's header what it is; then it is `ready`. A repeat after a broken connection is safe.
     """
-    return completing.complete(caller, model_id, body)
+    return completing.complete(caller, model_id, body or CompleteModel())
 
 
 handler = http.handler_of(app)

@@ -1,5 +1,6 @@
 """Changing, listing and deleting models: nobody's change is lost, and nothing is left behind."""
 
+import json
 from typing import Any
 
 import pytest
@@ -383,6 +384,9 @@ def trained_lora(sagemaker: FakeSageMaker) -> tuple[str, dict[str, Any]]:
     training = TRAININGS.post("/trainings", TRAINING).body
     key = f"acme/trainings/{training['id']}/checkpoints/lora/style.safetensors"
     bucket.put(key, safetensors_file(LORA))
+    told = {"file": "lora/style.safetensors", "epoch": 1, "step": 1, "size": 9, "sha256": "d" * 64}
+    progress = f"acme/trainings/{training['id']}/checkpoints/progress.json"
+    bucket.put(progress, json.dumps({"loras": [told]}).encode())
     end(sagemaker, training, "Completed")
     return training["id"], TRAININGS.get(f"/trainings/{training['id']}").body
 
@@ -395,6 +399,7 @@ def test_a_lora_and_its_training_know_each_other_until_it_is_deleted(
     listed = MODELS.get("/models", type="lora", fm_type="sd_1_5").body["data"]
 
     assert lora["training_id"] == training_id
+    assert (lora["sha256"], lora["sha256_checked"]) == ("d" * 64, True)
     assert [one["id"] for one in listed] == [lora["id"]]
     assert delete(lora["id"]).status == 204
     assert TRAININGS.get(f"/trainings/{training_id}").body["lora_id"] is None
