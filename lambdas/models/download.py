@@ -15,6 +15,7 @@ from lambdas.models.remote_http import (
     told_as_unavailable,
 )
 from lambdas.models.remote_url import RemoteUrl
+from lambdas.models.safetensors import Header, read_header
 from lambdas.models.schema import MOST_BYTES
 
 _LOOKED_AT = 1024
@@ -88,6 +89,17 @@ def span(
         if first and answer.status != 206:
             raise no_file(f"{file.url.host} gives no part of a file alone", "url_refused")
         return _first_bytes(answer.pieces(network.stall_seconds), last - first + 1)
+
+
+def header_of(file: RemoteFile, network: Network, secret: Secret | None = None) -> Header:
+    """Read a file's safetensors header, so that what will not do is told before it is fetched.
+
+    Raises NotSafetensors, and Unprocessable as `span` does or when the size is not known.
+    """
+    size = file.size
+    if size is None:
+        raise no_file(f"{file.url.host} does not tell how large the file is", "url_refused")
+    return read_header(lambda first, last: (span(file, network, first, last, secret), size))
 
 
 def _resumed(

@@ -1,6 +1,7 @@
 """Fetching from links: every way to an inner address is tried, and none gets through."""
 
 import contextlib
+import json
 import resource
 import socket
 import time
@@ -290,6 +291,28 @@ def test_a_download_begins_at_any_byte(world: Internet) -> None:
 
     assert b"".join(download.parts(file, network, 4096, first=5000)) == content[5000:]
     assert download.span(file, network, 8, 19) == content[8:20]
+
+
+@pytest.mark.parametrize("filler", [10, 600_000])
+def test_the_header_of_a_remote_model_is_read_without_the_model(
+    world: Internet, filler: int
+) -> None:
+    text = json.dumps(
+        {
+            "__metadata__": {"filler": "x" * filler},
+            "w": {"dtype": "F16", "shape": [MIB], "data_offsets": [0, 2 * MIB]},
+        }
+    ).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(2 * MIB)
+    world.answers["/f"] = in_ranges(content, [])
+    network = world.network()
+    file = download.look_at(remote_url.parse(f"{HOST}/f"), network)
+
+    header = download.header_of(file, network)
+
+    assert header.tensors["w"].shape == (MIB,)
+    assert len(world.asked) == (2 if filler < 600_000 else 3)
+    assert "bytes=0-524287" in world.asked[1].headers["range"]
 
 
 def test_a_download_that_never_gets_further_is_given_up(world: Internet) -> None:
