@@ -153,6 +153,9 @@ def _settle(workspace: str, model: Model) -> None:
 def _clear_invalid(workspace: str, model: Model, upload: Upload | None) -> None:
     repository.clear(workspace, model, upload)
     key = repository.key_of(workspace, model.id)
-    table.write(
-        Update(key, f"REMOVE #upload, {OPEN}", {"invalid": "invalid"}, "#status = :invalid")
-    )
+    try:
+        table.write(
+            Update(key, f"REMOVE #upload, {OPEN}", {"invalid": "invalid"}, "#status = :invalid")
+        )
+    except ConditionFailed:
+        return  # it is being deleted, which clears the same

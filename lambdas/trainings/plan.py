@@ -204,7 +204,7 @@ def _family(request: NewTraining, model: Model | None, faults: list[Fault]) -> F
             Fault(
                 "/model",
                 f"{model.name} is neither a whole SD 1.5 nor a whole SDXL checkpoint (U-Net, text "
-                "encoders, VAE); only these can be trained",
+                f"encoders, VAE); only these can be trained{_what_it_is(model)}",
             )
         )
         return request.fm_type
@@ -217,6 +217,14 @@ def _family(request: NewTraining, model: Model | None, faults: list[Fault]) -> F
             )
         )
     return model.fm_type
+
+
+def _what_it_is(model: Model) -> str:
+    header = model.header
+    if header is None or header.family == "unknown":
+        return ""
+    kind = "an inpainting model" if header.inpainting else f"of the parts {', '.join(header.parts)}"
+    return f". Its header tells {header.family}, {kind}"
 
 
 def _datasets(

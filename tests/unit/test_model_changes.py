@@ -378,6 +378,24 @@ def test_of_two_deletes_at_once_one_that_saw_no_use_wins_over_one_that_would_res
     assert "base" not in locks()
 
 
+def test_a_refused_upload_that_is_deleted_at_the_same_moment_is_told_as_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clear = repository.clear
+
+    def clear_while_it_is_deleted(*one: Any) -> None:
+        monkeypatch.setattr(repository, "clear", clear)
+        clear(*one)
+        assert delete(MODELS.get("/models").body["data"][0]["id"]).status == 204
+
+    monkeypatch.setattr(repository, "clear", clear_while_it_is_deleted)
+
+    answer = complete_model(safetensors_file(LORA))
+
+    assert (answer.status, answer.body["code"]) == (422, "wrong_type")
+    assert (MODELS.get("/models").body["data"], locks(), objects()) == ([], [], [])
+
+
 def trained_lora(sagemaker: FakeSageMaker) -> tuple[str, dict[str, Any]]:
     ready_model()
     ready_dataset()
