@@ -151,7 +151,14 @@ class LoraStack(cdk.Stack):
         grant(self.trainings.role, "*/trainings/*/input/*", "PutObjectTagging")
         may_list(self.trainings.role)
         grant(self.training_status.role, "*/trainings/*", "GetObject")
-        grant(self.training_status.role, "*/models/*", "GetObject", "PutObject")
+        grant(
+            self.training_status.role,
+            "*/models/*",
+            "GetObject",
+            "PutObject",
+            "DeleteObject",
+            "AbortMultipartUpload",
+        )
         may_list(self.training_status.role)
 
     def _grant_jobs(self) -> None:

@@ -1,6 +1,8 @@
 """The one S3 bucket, for the few bytes that functions read or write themselves."""
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,7 @@ from botocore.exceptions import ClientError
 from lambdas.core import aws
 from lambdas.core.settings import Settings
 
+_CHUNK = 1024 * 1024
 _ABSENT = {"NoSuchKey", "404", "403", "AccessDenied"}
 
 
@@ -18,6 +21,15 @@ class StoredObject:
 
     key: str
     size: int
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part of a multipart upload that S3 has; size in bytes."""
+
+    number: int
+    size: int
+    etag: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,46 @@ def read_span(key: str, first: int, last: int) -> Span | None:
     return Span(answer["Body"].read(), int(answer["ContentRange"].rpartition("/")[2]))
 
 
+class Stream:
+    """An object that is read from its beginning, once, and hashed on the way."""
+
+    def __init__(self, body: Any, total_size: int) -> None:
+        self.total_size = total_size
+        self._body, self._digest = body, hashlib.sha256()
+
+    def read(self, count: int) -> bytes:
+        """Return the next `count` bytes, fewer only at the end."""
+        pieces: list[bytes] = []
+        while count > 0 and (piece := self._body.read(count)):
+            pieces.append(piece)
+            count -= len(piece)
+        data = b"".join(pieces)
+        self._digest.update(data)
+        return data
+
+    def digest_of_all(self) -> str:
+        """Read to the end and return the SHA-256 of the whole object, in hexadecimal digits."""
+        while self.read(_CHUNK):
+            pass
+        return self._digest.hexdigest()
+
+
+@contextmanager
+def opened(key: str) -> Iterator[Stream | None]:
+    """Open an object for reading; None when there is none."""
+    try:
+        answer = aws.s3().get_object(Bucket=_name(), Key=key)
+    except ClientError as error:
+        if not _means_absent(error):
+            raise
+        yield None
+        return
+    try:
+        yield Stream(answer["Body"], answer["ContentLength"])
+    finally:
+        answer["Body"].close()
+
+
 def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
     """Yield what lies under a prefix in the order of the keys, 1,000 to a call."""
     pages = aws.s3().get_paginator("list_objects_v2")
@@ -73,6 +125,31 @@ def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
 def copy(source: str, target: str) -> None:
     """Copy an object of at most 5 GB within the bucket, on S3's side."""
     aws.s3().copy_object(Bucket=_name(), Key=target, CopySource={"Bucket": _name(), "Key": source})
+
+
+def parts_of_upload(key: str, upload_id: str) -> list[StoredPart] | None:
+    """Return the parts that have arrived, 1,000 to a call; None when there is no such upload."""
+    pages = aws.s3().get_paginator("list_parts")
+    try:
+        listed = [
+            part
+            for page in pages.paginate(Bucket=_name(), Key=key, UploadId=upload_id)
+            for part in page.get("Parts", [])
+        ]
+    except ClientError as error:
+        if aws.error_code(error) == "NoSuchUpload":
+            return None
+        raise
+    return [StoredPart(part["PartNumber"], part["Size"], part["ETag"]) for part in listed]
+
+
+def abort_upload(key: str, upload_id: str) -> None:
+    """End an upload and give up its parts; one that has ended is as well."""
+    try:
+        aws.s3().abort_multipart_upload(Bucket=_name(), Key=key, UploadId=upload_id)
+    except ClientError as error:
+        if aws.error_code(error) != "NoSuchUpload":
+            raise
 
 
 def delete(key: str) -> None:

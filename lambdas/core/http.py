@@ -18,7 +18,7 @@ from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # as an escape; it may have its other half
-_EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed"]
+_EXPOSED = ["ETag", "Location", "Retry-After", "Idempotent-Replayed"]
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 IdempotencyKey = Annotated[
@@ -40,7 +40,7 @@ def resolver() -> APIGatewayRestResolver:
         cors=CORSConfig(
             allow_origin="*",
             max_age=3600,
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
             expose_headers=_EXPOSED,
         ),
         serializer=_to_json,

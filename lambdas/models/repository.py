@@ -1,10 +1,11 @@
 """Models in the table, their files in the bucket."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from botocore.exceptions import ClientError
 
-from lambdas.core import aws, bucket, presign, table
+from lambdas.core import aws, bucket, clock, presign, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, ServiceError, Unprocessable
 from lambdas.core.idempotency import Attempt
@@ -12,11 +13,15 @@ from lambdas.core.ids import looks_like_id
 from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedDownload
 from lambdas.core.settings import Settings
-from lambdas.core.table import Delete, Key, Put, Update
+from lambdas.core.table import Key, Put
 from lambdas.models import safetensors
 from lambdas.models.safetensors import Header
-from lambdas.models.schema import Model, PartUpload, Upload, UploadedPart
+from lambdas.models.schema import FmType, Model, ModelType, PartUpload, Upload, UploadedPart
+from lambdas.models.upload_schema import ArrivedPart
 
+# As long as the bucket's lifecycle rule lets an unfinished upload stand.
+UPLOAD_LIFE = timedelta(days=7)
+OPEN_SHARD = "open#model"
 _REFUSED_PARTS = {
     "InvalidPart": "A part was not found or has another ETag: send each ETag as S3 answered it.",
     "InvalidPartOrder": "A part number stands twice.",
@@ -54,8 +59,28 @@ def put_of(workspace: str, model: Model, upload: Upload | None = None) -> Put:
     key = key_of(workspace, model.id)
     item: Item = {"pk": key.pk, "sk": key.sk, "facet": f"{workspace}#model#{model.type}"}
     if upload:
-        item["upload"] = upload.model_dump()
+        item["upload"] = upload.model_dump(mode="json")
+        item |= {"open_shard": OPEN_SHARD, "next_check_at": clock.text(clock.now() + UPLOAD_LIFE)}
     return Put(item | model.model_dump(mode="json"))
+
+
+def family_row(workspace: str, model: Model) -> Put:
+    """Return the write by which a ready model is found by its type and family together.
+
+    An item stands under one facet only, and a model's own is its type.
+    """
+    key = family_key(workspace, model.id)
+    facet = _family_facet(workspace, model.type, model.fm_type or "other")
+    return Put({"pk": key.pk, "sk": key.sk, "facet": facet}, condition=None)
+
+
+def family_key(workspace: str, model_id: str) -> Key:
+    """Return where the row lies by which a model is found by type and family."""
+    return Key(f"{workspace}#model#family", model_id)
+
+
+def _family_facet(workspace: str, model_type: ModelType, fm_type: FmType) -> str:
+    return f"{workspace}#model#{model_type}#{fm_type}"
 
 
 def get(workspace: str, model_id: str) -> Model:
@@ -63,7 +88,7 @@ def get(workspace: str, model_id: str) -> Model:
 
     Raises NotFound.
     """
-    return from_item(_item(workspace, model_id))
+    return from_item(item_of(workspace, model_id))
 
 
 def get_upload(workspace: str, model_id: str) -> tuple[Model, Upload | None]:
@@ -71,12 +96,21 @@ def get_upload(workspace: str, model_id: str) -> tuple[Model, Upload | None]:
 
     Raises NotFound.
     """
-    item = _item(workspace, model_id)
+    item = item_of(workspace, model_id)
+    return from_item(item), upload_from(item)
+
+
+def upload_from(item: Item) -> Upload | None:
+    """Return the upload that a model's item tells of; None once it has ended."""
     upload = item.get("upload")
-    return from_item(item), None if upload is None else Upload.model_validate(upload)
+    return None if upload is None else Upload.model_validate(upload)
 
 
-def _item(workspace: str, model_id: str) -> Item:
+def item_of(workspace: str, model_id: str) -> Item:
+    """Return a model's item.
+
+    Raises NotFound.
+    """
     item = table.get(key_of(workspace, model_id)) if looks_like_id(model_id, "mdl") else None
     if item is None:
         raise NotFound(f"There is no model {model_id} in this workspace.")
@@ -91,12 +125,26 @@ def page(workspace: str, model_type: str | None, limit: int, after: str | None) 
     return table.query_facet(f"{workspace}#model#{model_type}", limit=limit, after=start)
 
 
+def page_of_family(
+    workspace: str, model_type: ModelType, fm_type: FmType, limit: int, after: str | None
+) -> table.Page:
+    """Return one page of the ready models of a type and a family, newest first."""
+    start = family_key(workspace, after) if after else None
+    facet = _family_facet(workspace, model_type, fm_type)
+    rows = table.query_facet(facet, limit=limit, after=start)
+    keys = [key_of(workspace, str(row["sk"])) for row in rows.items]
+    found = table.batch_get(keys) if keys else {}
+    return table.Page(tuple(found[key] for key in keys if key in found), rows.last)
+
+
 def start_upload(workspace: str, model: Model, part_size: int) -> Upload:
     """Begin a multipart upload; S3 forgets it by itself when it is abandoned."""
     answer = aws.s3().create_multipart_upload(
         Bucket=_bucket(), Key=file_key(workspace, model), ContentType="application/octet-stream"
     )
-    return Upload(upload_id=answer["UploadId"], part_size=part_size)
+    return Upload(
+        upload_id=answer["UploadId"], part_size=part_size, expires_at=clock.now() + UPLOAD_LIFE
+    )
 
 
 def insert(workspace: str, model: Model, upload: Upload, attempt: Attempt) -> str | None:
@@ -114,10 +162,10 @@ def insert(workspace: str, model: Model, upload: Upload, attempt: Attempt) -> st
             taken=name_taken("model", model.name),
         )
     except ServiceError:
-        _abort(workspace, model, upload)
+        abort(workspace, model, upload)
         raise
     if made_first is not None:
-        _abort(workspace, model, upload)
+        abort(workspace, model, upload)
     return made_first
 
 
@@ -172,48 +220,57 @@ def read_header(key: str) -> Header:
     def read(first: int, last: int) -> tuple[bytes, int]:
         span = bucket.read_span(key, first, last)
         if span is None:
-            raise Conflict(
-                "The file is not there, or not yet: S3 may still be joining its parts. Try again "
-                "in a minute; if it stays so, make the model anew.",
-                code="not_uploaded",
-                headers={"Retry-After": "60"},
-            )
+            raise _not_there()
         return span.data, span.total_size
 
     return safetensors.read_header(read)
 
 
-def settle(workspace: str, model: Model) -> None:
-    """Record what a file turned out to be; an invalid one gives its name back.
+def read_whole(workspace: str, model: Model) -> tuple[Header, str]:
+    """Read a model's file in one go; return its header and its SHA-256.
 
-    Raises Conflict when another request changed the model meanwhile.
+    Raises NotSafetensors, and Conflict when there is no such object, or not yet.
     """
-    values = model.model_dump(
-        mode="json", include={"status", "fm_type", "header", "invalid_reason", "updated_at"}
-    )
-    assignments = ", ".join(f"#{name} = :{name}" for name in values)
-    lock = name_key(workspace, model.name)
-    update = Update(
-        key_of(workspace, model.id),
-        f"SET {assignments} REMOVE #upload",
-        values | {"uploading": "uploading"},
-        "#status = :uploading",
-    )
-    free = [] if model.status == "ready" else [Delete(lock, "#id = :id", {"id": model.id})]
-    try:
-        table.transact([update, *free])
-    except table.ConditionFailed as error:
-        raise Conflict(
-            "Another request completed this model at the same moment. Read it and go on.",
-            code="changed_meanwhile",
-        ) from error
-    if model.status == "invalid":
-        bucket.delete(file_key(workspace, model))  # nothing can use it, and it would be billed
+    with bucket.opened(file_key(workspace, model)) as stream:
+        if stream is None:
+            raise _not_there()
+        # The header's reads follow each other without a gap, so they can come from a stream.
+        header = safetensors.read_header(
+            lambda first, last: (stream.read(last - first + 1), stream.total_size)
+        )
+        return header, stream.digest_of_all()
 
 
-def _abort(workspace: str, model: Model, upload: Upload) -> None:
-    aws.s3().abort_multipart_upload(
-        Bucket=_bucket(), Key=file_key(workspace, model), UploadId=upload.upload_id
+def arrived_parts(workspace: str, model: Model, upload: Upload) -> list[ArrivedPart] | None:
+    """Return the parts that S3 has whole; None when it has no such upload."""
+    stored = bucket.parts_of_upload(file_key(workspace, model), upload.upload_id)
+    if stored is None:
+        return None
+    return [
+        ArrivedPart(part_number=part.number, size=part.size, etag=part.etag)
+        for part in stored
+        if part.size == upload.size_of(part.number, model.size)
+    ]
+
+
+def abort(workspace: str, model: Model, upload: Upload) -> None:
+    """End an upload and give up its parts; one that has ended is as well."""
+    bucket.abort_upload(file_key(workspace, model), upload.upload_id)
+
+
+def clear(workspace: str, model: Model, upload: Upload | None) -> None:
+    """Remove all bytes of a model, those of an upload under way too; none there is as well."""
+    if upload:
+        abort(workspace, model, upload)
+    bucket.delete(file_key(workspace, model))
+
+
+def _not_there() -> Conflict:
+    return Conflict(
+        "The file is not there, or not yet: S3 may still be joining its parts. Try again in a "
+        "minute; if it stays so, make the model anew.",
+        code="not_uploaded",
+        headers={"Retry-After": "60"},
     )
 
 

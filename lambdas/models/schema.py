@@ -1,13 +1,15 @@
 """What a model is, as the API takes it, tells it and keeps it."""
 
+import re
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lambdas.core.names import Name
 from lambdas.core.presign import SignedDownload, SignedUpload
+from lambdas.models.header_schema import HeaderFacts
 
 MOST_BYTES = 50 * 1024**3
 MOST_PARTS = 10_000
@@ -16,6 +18,7 @@ _MIB = 1024**2
 ModelType = Literal["checkpoint", "lora", "vae", "embedding", "controlnet", "hypernetwork"]
 FmType = Literal["sd_1_5", "sd_xl", "other"]
 Status = Literal["uploading", "importing", "ready", "invalid", "deleting"]
+_SHA_256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_file_name(name: str) -> str:
@@ -37,6 +40,37 @@ def check_file_name(name: str) -> str:
     return name
 
 
+def check_tag(tag: str) -> str:
+    """Return the tag in NFC without blanks around it.
+
+    Raises ValueError when nothing is left or it has a control character.
+    """
+    tag = unicodedata.normalize("NFC", tag).strip()
+    if not tag or any(unicodedata.category(character).startswith("C") for character in tag):
+        raise ValueError("a tag has at least one letter and no control or invisible character")
+    return tag
+
+
+def _each_once(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+def _check_sha256(digest: str) -> str:
+    digest = digest.lower().removeprefix("0x")
+    if not _SHA_256.fullmatch(digest):
+        raise ValueError("must be the 64 hexadecimal digits of the whole file's SHA-256")
+    return digest
+
+
+Tags = Annotated[
+    list[Annotated[str, Field(max_length=50), AfterValidator(check_tag)]],
+    AfterValidator(_each_once),
+    Field(max_length=20, description="Words to find it by; each stands once."),
+]
+Description = Annotated[str, Field(max_length=1000)]
+Sha256 = Annotated[str, AfterValidator(_check_sha256), Field(min_length=64, max_length=66)]
+
+
 class NewModel(BaseModel):
     """A model that is to be uploaded."""
 
@@ -44,11 +78,37 @@ class NewModel(BaseModel):
 
     name: Name
     type: ModelType = Field(default="checkpoint", description="`checkpoint` is a base model.")
-    description: str = Field(default="", max_length=1000)
+    description: Description = ""
+    tags: Tags = []
     file_name: Annotated[str, AfterValidator(check_file_name)] = Field(
         examples=["v1-5-pruned-emaonly.safetensors"]
     )
     size: int = Field(ge=9, le=MOST_BYTES, description="In bytes, exactly.")
+    sha256: Sha256 | None = Field(
+        default=None,
+        description="Of the whole file, as sha256sum tells it. A file of up to 512 MiB is held to "
+        "it when it is completed; of a larger one it is kept as you say it.",
+    )
+
+
+class ModelChanges(BaseModel):
+    """What is to change of a model; what is absent stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name | None = None
+    description: Description | None = None
+    tags: Tags | None = Field(default=None, description="All of them: they replace those there.")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.asked():
+            raise ValueError("name, description or tags: give at least one that is not null")
+        return self
+
+    def asked(self) -> dict[str, Any]:
+        """Return the fields that are to change."""
+        return self.model_dump(exclude_none=True)
 
 
 class UploadedPart(BaseModel):
@@ -61,11 +121,16 @@ class UploadedPart(BaseModel):
 
 
 class CompleteModel(BaseModel):
-    """All parts of an upload, in any order."""
+    """The parts of an upload; without them S3 is asked which have arrived."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: list[UploadedPart] = Field(min_length=1, max_length=MOST_PARTS)
+    parts: list[UploadedPart] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_PARTS,
+        description="All of them, in any order. Absent: those that have arrived, if all have.",
+    )
 
 
 class PartsWanted(BaseModel):
@@ -75,21 +140,6 @@ class PartsWanted(BaseModel):
 
     part_numbers: list[Annotated[int, Field(ge=1, le=MOST_PARTS)]] = Field(
         min_length=1, max_length=500
-    )
-
-
-class HeaderFacts(BaseModel):
-    """What the safetensors header says, read without the tensors."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tensors: int = Field(description="How many tensors there are.")
-    parameters: int = Field(description="How many numbers they hold together.")
-    precision: str = Field(description="The type of most of them, `F16` say.")
-    rank: int | None = Field(default=None, description="Of a LoRA: its network_dim.")
-    alpha: float | None = Field(default=None, description="Of a LoRA: its network_alpha.")
-    engine: str | None = Field(
-        default=None, description="`rehearsal` when no real training made it."
     )
 
 
@@ -109,6 +159,7 @@ class Upload(BaseModel):
 
     upload_id: str
     part_size: int
+    expires_at: datetime | None = None
 
     def part_count(self, size: int) -> int:
         """Return how many parts a file of `size` bytes has."""
@@ -133,6 +184,7 @@ class Model(BaseModel):
     id: str
     name: str
     description: str
+    tags: list[str] = []
     type: ModelType
     fm_type: FmType | None = Field(
         default=None, description="Read from the file; null until it is complete."
@@ -140,6 +192,13 @@ class Model(BaseModel):
     status: Status = Field(description="`invalid` says why in `invalid_reason`.")
     file_name: str
     size: int = Field(description="In bytes.")
+    sha256: str | None = Field(
+        default=None, description="Of the whole file; null where nobody has told or reckoned it."
+    )
+    sha256_checked: bool = Field(
+        default=False,
+        description="Whether it was reckoned from the stored bytes; else it is as the client said.",
+    )
     header: HeaderFacts | None = None
     invalid_reason: Reason | None = None
     training_id: str | None = Field(default=None, description="The training that made it.")
@@ -148,6 +207,7 @@ class Model(BaseModel):
     )
     created_at: datetime
     updated_at: datetime
+    revision: int = Field(default=1, description="Grows with each change; the ETag is made of it.")
 
 
 class ModelWithDownload(Model):
@@ -174,6 +234,9 @@ class ModelUploads(BaseModel):
     model: Model
     part_size: int = Field(description="In bytes; the last part is what is left.")
     part_count: int
+    expires_at: datetime | None = Field(
+        default=None, description="When the upload is given up and the model's name is free again."
+    )
     parts: list[PartUpload] = Field(
         description="Ask POST /models/{id}/uploads for others, or for fresh URLs. Keep the ETag "
         "that each PUT answers for `complete`."

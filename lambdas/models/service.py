@@ -2,24 +2,27 @@
 
 from collections.abc import Iterable
 
-from lambdas.core import clock, pages
+from lambdas.core import clock, pages, revisions
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.models import inspection, repository
-from lambdas.models.safetensors import NotSafetensors
+from lambdas.models import deleting, repository, transitions
+from lambdas.models.completing import missing_of, still_open
 from lambdas.models.schema import (
-    CompleteModel,
+    FmType,
     Model,
+    ModelChanges,
     ModelType,
     ModelUploads,
     ModelWithDownload,
     NewModel,
-    Reason,
     Upload,
     part_size_for,
 )
+from lambdas.models.sidecar_schema import CivitaiInfo, WebuiMetadata
+from lambdas.models.sidecars import civitai_info, webui_metadata
+from lambdas.models.upload_schema import UploadState
 
 PARTS_PER_ANSWER = 500
 
@@ -42,29 +45,78 @@ def create(caller: Caller, request: NewModel, attempt: Attempt) -> tuple[ModelUp
 
 def get(caller: Caller, model_id: str) -> ModelWithDownload:
     """Return one model with a download URL when it is ready."""
+    return _with_download(caller, repository.get(caller.workspace, model_id))
+
+
+def sidecars(caller: Caller, model_id: str) -> tuple[CivitaiInfo, WebuiMetadata]:
+    """Return the files that other tools read beside a model.
+
+    Raises Conflict when the model is not ready.
+    """
     model = repository.get(caller.workspace, model_id)
-    ready = model.status == "ready"
-    download = repository.signed_download(caller.workspace, model) if ready else None
-    return ModelWithDownload(**model.model_dump(), download=download)
+    return civitai_info(model), webui_metadata(model)
+
+
+def change(
+    caller: Caller, model_id: str, changes: ModelChanges, if_match: str | None
+) -> ModelWithDownload:
+    """Change name, description or tags of a model.
+
+    What stands as asked already is a retry, and answered as such. Raises PreconditionFailed when
+    `if_match` is another ETag than the model's, and Conflict when the name is in use.
+    """
+    model = repository.get(caller.workspace, model_id)
+    asked = changes.asked()
+    if asked == model.model_dump(include=set(asked)):
+        return _with_download(caller, model)
+    if not revisions.matches(if_match, model.revision):
+        raise revisions.stale(model.revision)
+    if model.status in {"invalid", "deleting"}:
+        raise Conflict(f"The model is {model.status} and stays as it is.", code="model_closed")
+    expected = None if if_match is None else model.revision
+    return _with_download(caller, transitions.change(caller.workspace, model, asked, expected))
+
+
+def delete(caller: Caller, model_id: str) -> None:
+    """Remove a model and its file.
+
+    Raises Conflict when a training uses it.
+    """
+    deleting.delete(caller.workspace, model_id)
 
 
 def page(
-    caller: Caller, model_type: ModelType | None, limit: int, cursor: str | None
-) -> pages.Page[Model]:
-    """Return one page of models, newest first, of one type if asked."""
-    scope = f"models:{model_type}"
-    found = repository.page(caller.workspace, model_type, limit, pages.from_cursor(scope, cursor))
+    caller: Caller,
+    model_type: ModelType | None,
+    fm_type: FmType | None,
+    limit: int,
+    cursor: str | None,
+) -> pages.Page[ModelWithDownload]:
+    """Return one page of models, newest first, of one type, or of one type and family, if asked.
+
+    Raises Unprocessable for a family without a type, which no index serves.
+    """
+    scope, workspace = f"models:{model_type}:{fm_type}", caller.workspace
+    after = pages.from_cursor(scope, cursor)
+    if fm_type is None:
+        found = repository.page(workspace, model_type, limit, after)
+    elif model_type is None:
+        raise Unprocessable(
+            "Models are listed by type, or by type and family.",
+            faults=[Fault("query:fm_type", "goes with type only: add type=checkpoint, say")],
+        )
+    else:
+        found = repository.page_of_family(workspace, model_type, fm_type, limit, after)
     return pages.Page(
-        data=[repository.from_item(item) for item in found.items],
+        data=[_with_download(caller, repository.from_item(item)) for item in found.items],
         next_cursor=pages.to_cursor(scope, found.last.sk if found.last else None),
     )
 
 
 def uploads(caller: Caller, model_id: str, part_numbers: Iterable[int]) -> ModelUploads:
     """Sign parts anew, or parts beyond the first 500."""
-    model, upload = repository.get_upload(caller.workspace, model_id)
-    if upload is None:
-        raise _closed(model)
+    model, upload_or_none = repository.get_upload(caller.workspace, model_id)
+    upload = still_open(model, upload_or_none)
     count = upload.part_count(model.size)
     faults = [
         Fault(f"/part_numbers/{index}", f"this upload has parts 1 to {count}")
@@ -76,33 +128,28 @@ def uploads(caller: Caller, model_id: str, part_numbers: Iterable[int]) -> Model
     return _with_parts(caller, model, upload, part_numbers)
 
 
-def complete(caller: Caller, model_id: str, request: CompleteModel) -> Model:
-    """Join the parts and see what the file is; a model that is ready is answered as it is.
+def upload_state(caller: Caller, model_id: str) -> UploadState:
+    """Say which parts of an upload have arrived, so that it can go on.
 
-    Raises Unprocessable when the file is not what it should be: the model is `invalid` then.
+    Raises Conflict when it has ended.
     """
-    model, upload = repository.get_upload(caller.workspace, model_id)
-    if model.status == "ready":
-        return model
-    if upload is None:
-        raise _closed(model)
-    _must_be_all_parts(request, upload.part_count(model.size))
-    repository.join_parts(caller.workspace, model, upload, request.parts)
-    settled = _inspected(caller, model)
-    repository.settle(caller.workspace, settled)
-    if settled.invalid_reason:
-        raise _refusal(settled, settled.invalid_reason)
-    return settled
-
-
-def _must_be_all_parts(request: CompleteModel, count: int) -> None:
-    given = sorted(part.part_number for part in request.parts)
-    if given != list(range(1, count + 1)):
-        raise Unprocessable(
-            f"This upload has {count} parts: name each once, with its ETag.",
-            code="parts_refused",
-            faults=[Fault("/parts", f"must name the parts 1 to {count}, each once")],
+    model, upload_or_none = repository.get_upload(caller.workspace, model_id)
+    upload = still_open(model, upload_or_none)
+    arrived = repository.arrived_parts(caller.workspace, model, upload)
+    if arrived is None:
+        raise Conflict(
+            "S3 has joined the parts of this upload already, or given them up: complete it, which "
+            "goes on where it was, or make the model anew.",
+            code="upload_closed",
         )
+    return UploadState(
+        model=model,
+        part_size=upload.part_size,
+        part_count=upload.part_count(model.size),
+        expires_at=upload.expires_at,
+        arrived=arrived,
+        missing=missing_of(arrived, upload.part_count(model.size)),
+    )
 
 
 def _draft(request: NewModel) -> Model:
@@ -114,55 +161,6 @@ def _draft(request: NewModel) -> Model:
         created_at=moment,
         updated_at=moment,
         **request.model_dump(),
-    )
-
-
-def _inspected(caller: Caller, model: Model) -> Model:
-    try:
-        header = repository.read_header(repository.file_key(caller.workspace, model))
-    except NotSafetensors as error:
-        return _invalid(model, error.code, str(error))
-    found = inspection.inspect(header)
-    if found.type != model.type:
-        return _invalid(
-            model,
-            "wrong_type",
-            f"This was uploaded as {model.type} and is {found.type or 'unknown'}.",
-        )
-    return model.model_copy(
-        update={
-            "status": "ready",
-            "fm_type": found.fm_type,
-            "header": found.facts,
-            "updated_at": clock.now(),
-        }
-    )
-
-
-def _invalid(model: Model, code: str, message: str) -> Model:
-    return model.model_copy(
-        update={
-            "status": "invalid",
-            "invalid_reason": Reason(code=code, message=message),
-            "updated_at": clock.now(),
-        }
-    )
-
-
-def _refusal(model: Model, reason: Reason) -> Unprocessable:
-    return Unprocessable(
-        f"{model.file_name} will not do. {reason.message} Its name is free again: make the model "
-        "anew with POST /models once the file is right.",
-        code=reason.code,
-        faults=[Fault("/parts", reason.message)],
-    )
-
-
-def _closed(model: Model) -> Conflict:
-    return Conflict(
-        f"The upload of this model has ended: it is {model.status}. Make a new model to upload "
-        "another file.",
-        code="upload_closed",
     )
 
 
@@ -179,6 +177,12 @@ def _replayed(caller: Caller, model: Model, upload: Upload | None) -> ModelUploa
     return _with_parts(caller, model, upload, _first(model, upload))
 
 
+def _with_download(caller: Caller, model: Model) -> ModelWithDownload:
+    ready = model.status == "ready"
+    download = repository.signed_download(caller.workspace, model) if ready else None
+    return ModelWithDownload(**model.model_dump(), download=download)
+
+
 def _with_parts(
     caller: Caller, model: Model, upload: Upload, part_numbers: Iterable[int]
 ) -> ModelUploads:
@@ -186,6 +190,7 @@ def _with_parts(
         model=model,
         part_size=upload.part_size,
         part_count=upload.part_count(model.size),
+        expires_at=upload.expires_at,
         parts=[
             repository.signed_part(caller.workspace, model, upload, number)
             for number in part_numbers

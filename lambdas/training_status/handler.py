@@ -25,6 +25,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
             _progress(event["detail"]["object"]["key"])
         case "Reconcile":
             logger.info("reconciled", looked_at=service.reconcile())
+            logger.info("tidied models", looked_at=service.tidy_models())
         case other:
             logger.warning("an event that nobody asked for", kind=other)
 

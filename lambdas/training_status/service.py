@@ -9,6 +9,7 @@ from lambdas.core.ids import sibling
 from lambdas.core.observability import logger
 from lambdas.core.table import ConditionFailed
 from lambdas.models import repository as models
+from lambdas.models import transitions as model_transitions
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import Header, NotSafetensors
 from lambdas.models.schema import Model
@@ -99,6 +100,11 @@ def reconcile() -> int:
     if troubles:
         raise troubles[0]
     return len(due)
+
+
+def tidy_models() -> int:
+    """Clear away uploads that were given up and deletions that broke off; return how many."""
+    return model_transitions.sweep(clock.now())
 
 
 def _trouble_with(workspace: str, training_id: str) -> Exception | None:
@@ -237,6 +243,7 @@ def _registered_lora(kept: Kept, *, partial: bool) -> Model | None:
     source, header, size = found
     moment = clock.now()
     inspection = inspect(header)
+    digest = repository.read_digest(workspace, training.id, source.rpartition("/")[2])
     lora = Model(
         id=sibling(training.id, "mdl"),
         name=training.name,
@@ -246,6 +253,8 @@ def _registered_lora(kept: Kept, *, partial: bool) -> Model | None:
         status="ready",
         file_name=f"{training.name}.safetensors",
         size=size,
+        sha256=digest,
+        sha256_checked=digest is not None,
         header=inspection.facts,
         training_id=training.id,
         partial=partial,

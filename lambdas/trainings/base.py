@@ -32,7 +32,7 @@ def family(request: NewTraining, model: Model | None, faults: list[Fault]) -> Fm
             Fault(
                 "/model",
                 f"{model.name} is neither a whole SD 1.5 nor a whole SDXL checkpoint (U-Net, text "
-                "encoders, VAE); only these can be trained",
+                f"encoders, VAE); only these can be trained{_what_it_is(model)}",
             )
         )
         return request.fm_type
@@ -45,6 +45,14 @@ def family(request: NewTraining, model: Model | None, faults: list[Fault]) -> Fm
             )
         )
     return model.fm_type
+
+
+def _what_it_is(model: Model) -> str:
+    header = model.header
+    if header is None or header.family == "unknown":
+        return ""
+    kind = "an inpainting model" if header.inpainting else f"of the parts {', '.join(header.parts)}"
+    return f". Its header tells {header.family}, {kind}"
 
 
 def model_used(model: Model | None) -> ModelUsed | None:

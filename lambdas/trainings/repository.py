@@ -134,6 +134,18 @@ def read_checkpoints(workspace: str, training_id: str) -> list[Checkpoint]:
     return sorted(found, key=lambda one: (one.step or 0, one.file_name))
 
 
+def read_digest(workspace: str, training_id: str, file_name: str) -> str | None:
+    """Read the SHA-256 that the container reckoned of a LoRA; None where it told none."""
+    try:
+        told = json.loads(_progress_file(workspace, training_id) or b"{}")
+        digests = {
+            str(lora["file"]).rpartition("/")[2]: str(lora["sha256"]) for lora in told["loras"]
+        }
+    except (ValueError, TypeError, KeyError):
+        return None
+    return digests.get(file_name)
+
+
 def _checkpoint(folder: str, told: Item) -> Checkpoint:
     file_name = str(told["file"]).rpartition("/")[2]
     return Checkpoint(

@@ -219,6 +219,7 @@ def _released(workspace: str, training: Training, ending: Ending) -> list[Write]
     )
     if ending.lora:
         writes.append(models.put_of(workspace, ending.lora))
+        writes.append(models.family_row(workspace, ending.lora))
     else:
         writes.append(
             Delete(models.name_key(workspace, training.name), _OURS_OR_GONE, {"id": lora_id})

@@ -117,7 +117,12 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
             {
                 BUCKET: {"s3:ListBucket"},
                 f"{BUCKET}/*/trainings/*": {"s3:GetObject"},
-                f"{BUCKET}/*/models/*": {"s3:GetObject", "s3:PutObject"},
+                f"{BUCKET}/*/models/*": {
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                },
             },
         ),
         ("AccessFunctionRole", {}),

@@ -3,6 +3,8 @@
 import pytest
 from conftest import shown
 
+from lambdas.models.repository import UPLOAD_LIFE
+
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d-0000-1111-2222-333344445555"
 
 
@@ -107,7 +109,7 @@ def test_unfinished_uploads_and_job_inputs_are_cleared_away(bucket):
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
 
     unfinished = rules["unfinished-uploads"]["AbortIncompleteMultipartUpload"]
-    assert unfinished == {"DaysAfterInitiation": 7}
+    assert unfinished == {"DaysAfterInitiation": UPLOAD_LIFE.days}
     assert rules["job-inputs"]["ExpirationInDays"] == 40
     assert rules["job-inputs"]["TagFilters"] == [{"Key": "lorastack-keep", "Value": "40-days"}]
     assert set(rules) == {"unfinished-uploads", "job-inputs"}

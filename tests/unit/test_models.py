@@ -9,7 +9,7 @@ from lambdas.models import inspection, safetensors
 from lambdas.models.safetensors import NotSafetensors
 from lambdas.models.schema import part_size_for
 from tests.unit.fakes import LORA, SD_1_5, SD_XL, AwsCalls, Client, safetensors_file
-from tests.unit.scenes import MODELS, complete_model, ready_model
+from tests.unit.scenes import MODELS, TRAININGS, complete_model, ready_dataset, ready_model
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 MIB = 1024**2
@@ -210,3 +210,29 @@ def test_another_workspace_sees_nothing_of_a_model() -> None:
     assert stranger.get(f"/models/{model_id}").status == 404
     assert stranger.post(f"/models/{model_id}/uploads", {"part_numbers": [1]}).status == 404
     assert stranger.get("/models").body["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words"),
+    [
+        (
+            SD_1_5 | {"model.diffusion_model.input_blocks.0.0.weight": [320, 9, 3, 3]},
+            "sd_1_5, an inpainting model",
+        ),
+        (
+            {name: shape for name, shape in SD_XL.items() if not name.startswith("first_stage")},
+            "sd_xl, of the parts diffusion, text_encoder",
+        ),
+    ],
+)
+def test_a_training_on_a_model_that_can_not_be_trained_is_told_what_it_is(
+    shapes: dict, words: str
+) -> None:
+    ready_model(shapes=shapes)
+    ready_dataset()
+    wanted = {"name": "style", "model": "base", "datasets": [{"dataset": "tusiji"}]}
+
+    answer = TRAININGS.post("/trainings", wanted)
+
+    assert answer.pointers == ["/model"]
+    assert words in answer.body["errors"][0]["message"]
