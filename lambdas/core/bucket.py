@@ -18,6 +18,7 @@ class StoredObject:
 
     key: str
     size: int
+    etag: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
     pages = aws.s3().get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=_name(), Prefix=prefix, StartAfter=after):
         for entry in page.get("Contents", []):
-            yield StoredObject(entry["Key"], entry["Size"])
+            yield StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'))
 
 
 def copy(source: str, target: str) -> None:

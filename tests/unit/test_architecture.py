@@ -12,6 +12,7 @@ FEATURES = ROOMS - {"core"}
 LENT = {
     *("repository", "transitions", "schema", "launcher"),
     *("failures", "settings", "safetensors", "inspection"),
+    *("images", "report_schema", "arithmetic", "buckets"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {
