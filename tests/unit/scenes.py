@@ -64,6 +64,12 @@ def work() -> int:
     return taken
 
 
+def lose_messages() -> None:
+    """Empty the worker's queue, as if nothing had been sent."""
+    while _received():
+        pass
+
+
 def _received() -> list[dict[str, Any]]:
     url = Settings.load().asset_queue_url
     found = aws.sqs().receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"])
