@@ -157,8 +157,7 @@ class LoraStack(cdk.Stack):
 
     def _grant_files(self) -> None:
         grant, may_list = self.storage.grant_objects, self.storage.grant_list
-        grant(self.datasets.role, "*/datasets/*", "GetObject", "PutObject")
-        grant(self.datasets.role, "*/datasets/*/files/*", "DeleteObject")
+        grant(self.datasets.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
         may_list(self.datasets.role)
         grant(
             self.models.role,

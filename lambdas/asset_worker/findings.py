@@ -12,10 +12,7 @@ SMALL_SIDE: Final = 256
 MOST_TOKENS: Final = 225
 MOST_CAPTION_BYTES: Final = 16 * 1024
 
-_ANEW = (
-    "leave the file out with `remove` at POST /datasets/{id}/uploads, or upload it mended under "
-)
-_ANEW += "another name"
+_ANEW = "upload it anew: POST /datasets/{id}/uploads takes it in `remove` and in `files`"
 
 
 def not_an_image(file: str, what: str) -> Finding:
@@ -83,7 +80,7 @@ def rotated(file: str, width: int, height: int) -> Finding:
         file,
         "is turned by its EXIF orientation, which sd-scripts does not apply: it trains on "
         f"{width}x{height} pixels as they are stored, lying or mirrored",
-        "Turn the pixels themselves (`mogrify -auto-orient`) and upload it under another name.",
+        "Turn the pixels themselves (`mogrify -auto-orient`) and upload it anew.",
     )
 
 

@@ -54,6 +54,7 @@ def validate(workspace: str, dataset_id: str, deadline: float) -> None:
         reporting.give_up(scene.workspace, scene.dataset, lease, scene.files)
         return
     known = {image.id: image for image in images.known(dataset_id)}
+    images.forget(dataset_id, known.keys() - {file.id for file in scene.files})
     work = list(_work(scene, known))
     logger.info("checking", dataset_id=dataset_id, files=len(scene.files), to_do=len(work))
     new = {image.id: image for image in _checked(scene, work, deadline)}

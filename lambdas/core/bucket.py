@@ -1,12 +1,13 @@
 """The one S3 bucket, for the few bytes that functions read or write themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.core import aws
+from lambdas.core.errors import Unavailable
 from lambdas.core.settings import Settings
 
 _ABSENT = {"NoSuchKey", "404", "403", "AccessDenied"}
@@ -79,6 +80,18 @@ def copy(source: str, target: str) -> None:
 def delete(key: str) -> None:
     """Remove an object; none there is as well."""
     aws.s3().delete_object(Bucket=_name(), Key=key)
+
+
+def delete_all(keys: Sequence[str]) -> None:
+    """Remove objects, 1,000 to a call.
+
+    Raises Unavailable when S3 kept one of them.
+    """
+    for first in range(0, len(keys), 1000):
+        objects: Any = [{"Key": key} for key in keys[first : first + 1000]]
+        answer = aws.s3().delete_objects(Bucket=_name(), Delete={"Objects": objects, "Quiet": True})
+        if answer.get("Errors"):
+            raise Unavailable("S3 did not remove every file. Try again in a moment.")
 
 
 def uri(key: str) -> str:

@@ -190,12 +190,21 @@ def query_all(pk: str) -> Iterator[Item]:
 
 def put_all(items: Sequence[Item]) -> None:
     """Write items whole, 25 to a call and in no order, over whatever lay there."""
-    for first in range(0, len(items), _MOST_IN_BATCH):
-        _put_batch(items[first : first + _MOST_IN_BATCH])
+    _write_all([{"PutRequest": {"Item": encode_item(item)}} for item in items])
 
 
-def _put_batch(items: Sequence[Item]) -> None:
-    request: Any = {_name(): [{"PutRequest": {"Item": encode_item(item)}} for item in items]}
+def delete_all(keys: Sequence[Key]) -> None:
+    """Remove items, 25 to a call and in no order; one that is not there does as well."""
+    _write_all([{"DeleteRequest": {"Key": _encode_key(key)}} for key in keys])
+
+
+def _write_all(requests: Sequence[Item]) -> None:
+    for first in range(0, len(requests), _MOST_IN_BATCH):
+        _write_batch(requests[first : first + _MOST_IN_BATCH])
+
+
+def _write_batch(requests: Sequence[Item]) -> None:
+    request: Any = {_name(): requests}
     for attempt in range(_ATTEMPTS):
         request = aws.dynamodb().batch_write_item(RequestItems=request).get("UnprocessedItems")
         if not request:

@@ -60,7 +60,8 @@ def create_dataset_uploads(
     """Ask for uploads.
 
     Fresh URLs for what has not been uploaded, so that an interrupted upload goes on; with `files`
-    also for more files.
+    also for more files, and with `remove` without those. So a dataset that is `invalid` is
+    corrected.
     """
     return service.uploads(caller, dataset_id, body or MoreUploads())
 

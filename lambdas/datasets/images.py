@@ -1,11 +1,12 @@
 """The images of a dataset: what is known of each, from when it was checked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from lambdas.core import table
 from lambdas.core.attributes import Item
+from lambdas.core.table import Key
 from lambdas.datasets.report_schema import Finding
 
 
@@ -54,6 +55,11 @@ def keep(dataset_id: str, images: Sequence[Image]) -> None:
     """Write what is known of images, over what was known of them."""
     pk = partition_of(dataset_id)
     table.put_all([{"pk": pk, "sk": one.id} | one.model_dump(mode="json") for one in images])
+
+
+def forget(dataset_id: str, ids: Iterable[str]) -> None:
+    """Drop what is known of images that a dataset no longer has."""
+    table.delete_all([Key(partition_of(dataset_id), one) for one in ids])
 
 
 def from_item(item: Item) -> Image:

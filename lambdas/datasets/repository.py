@@ -100,7 +100,7 @@ def declared_files(workspace: str, dataset_id: str, files_id: str) -> list[Decla
     return [DeclaredFile.model_construct(**entry) for entry in json.loads(body)]
 
 
-def declare_more(
+def declare(
     workspace: str, dataset: Dataset, files_id: str, files: Sequence[DeclaredFile]
 ) -> Dataset:
     """Replace the list of declared files; the dataset waits for uploads again.
@@ -119,6 +119,11 @@ def declare_more(
     )
     _replace(workspace, changed, files_id, new_files_id)
     return changed
+
+
+def delete_uploaded(workspace: str, dataset: Dataset, names: Sequence[str]) -> None:
+    """Remove files from the bucket; one that is not there does as well."""
+    bucket.delete_all([upload_key(workspace, dataset, name) for name in names])
 
 
 def uploaded(workspace: str, dataset: Dataset) -> dict[str, StoredObject]:

@@ -171,11 +171,18 @@ class NewDataset(BaseModel):
 
 
 class MoreUploads(BaseModel):
-    """What `uploads` is asked for: fresh URLs for what is missing, more files as well."""
+    """What `uploads` is asked for: fresh URLs for what is missing; files to add and to remove."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: Files = Field(default=[], description="Files that the dataset is to have besides.")
+    remove: list[str] = Field(
+        default=[],
+        max_length=MOST_FILES,
+        description="Names of files that it is no longer to have: they are deleted. One that "
+        "stands in `files`, too, is replaced.",
+        examples=[["broken.png"]],
+    )
 
 
 class Dataset(BaseModel):

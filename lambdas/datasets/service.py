@@ -4,24 +4,21 @@ from collections.abc import Sequence
 
 from lambdas.core import clock, pages, queue
 from lambdas.core.caller import Caller
-from lambdas.core.errors import Conflict, Fault, Unprocessable, pointer
+from lambdas.core.errors import Conflict, Fault, pointer
 from lambdas.core.idempotency import Attempt
-from lambdas.core.ids import new_id, new_ids
+from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
-from lambdas.datasets import buckets, images, repository
+from lambdas.datasets import buckets, declaring, images, repository
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
-    MOST_FILES,
     Dataset,
     DatasetImage,
     DatasetUploads,
-    DeclaredFile,
     File,
     FileUpload,
     MoreUploads,
     NewDataset,
-    check_files,
 )
 
 UPLOADS_PER_ANSWER = 500
@@ -37,7 +34,7 @@ def create(caller: Caller, request: NewDataset, attempt: Attempt) -> tuple[Datas
     """
     made = attempt.made_before()
     if made is None:
-        dataset, files = _draft(request), _declared(request.files)
+        dataset, files = _draft(request), declaring.declared(request.files)
         made = repository.insert(caller.workspace, dataset, files, attempt)
         if made is None:
             return _with_uploads(caller, dataset, files), False
@@ -60,14 +57,17 @@ def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Dataset]:
 
 
 def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUploads:
-    """Sign the uploads of what is missing, declaring more files first where some are given."""
+    """Sign the uploads of what is missing, leaving files out and declaring more first if asked."""
     kept = repository.get(caller.workspace, dataset_id)
     dataset = kept.dataset
     files = repository.declared_files(caller.workspace, dataset_id, kept.files_id)
-    if request.files:
+    if request.files or request.remove:
         _must_be_open(dataset)
-        files = _merged(files, request.files)
-        dataset = repository.declare_more(caller.workspace, dataset, kept.files_id, files)
+        files = declaring.changed(files, request)
+        # First, so that a name that is declared anew can be uploaded; what a crash leaves declared
+        # counts as missing then.
+        repository.delete_uploaded(caller.workspace, dataset, request.remove)
+        dataset = repository.declare(caller.workspace, dataset, kept.files_id, files)
     return _with_uploads(caller, dataset, _missing(caller, dataset, files))
 
 
@@ -161,38 +161,6 @@ def _with_uploads(caller: Caller, dataset: Dataset, missing: Sequence[File]) -> 
 def _missing(caller: Caller, dataset: Dataset, files: Sequence[File]) -> list[File]:
     there = repository.uploaded(caller.workspace, dataset)
     return [file for file in files if file.name not in there or there[file.name].size != file.size]
-
-
-def _declared(files: Sequence[File]) -> list[DeclaredFile]:
-    """Give files their ids: they sort as the names do."""
-    names = sorted(file.name for file in files)
-    ids = dict(zip(names, new_ids("img", len(names)), strict=True))
-    return [DeclaredFile(name=file.name, size=file.size, id=ids[file.name]) for file in files]
-
-
-def _merged(files: Sequence[DeclaredFile], more: Sequence[File]) -> list[DeclaredFile]:
-    known = {file.name: file for file in files}
-    clashes = [
-        Fault(
-            f"/files/{index}/size", f"{file.name} was declared with {known[file.name].size} bytes"
-        )
-        for index, file in enumerate(more)
-        if file.name in known and known[file.name].size != file.size
-    ]
-    if clashes:
-        raise Unprocessable(
-            "A file that was declared can't change; give the new one another name.", faults=clashes
-        )
-    merged = [*files, *_declared([file for file in more if file.name not in known])]
-    try:
-        check_files(merged)
-    except ValueError as error:
-        raise Unprocessable(
-            "With these files the dataset would not do.", faults=[Fault("/files", str(error))]
-        ) from error
-    if len(merged) > MOST_FILES:
-        raise Unprocessable(f"A dataset has at most {MOST_FILES} files; this makes {len(merged)}.")
-    return merged
 
 
 def _must_be_open(dataset: Dataset) -> None:

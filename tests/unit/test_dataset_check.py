@@ -194,6 +194,35 @@ def test_a_correction_looks_only_at_what_is_new(aws_calls: AwsCalls) -> None:
     assert read == 1 + 1 + 1 + 1  # the file list twice, b.txt, and the report
 
 
+def test_a_broken_image_is_replaced_under_its_name_and_another_left_out(
+    aws_calls: AwsCalls,
+) -> None:
+    files = {"a.jpg": jpeg(1), "b.jpg": jpeg(2)[:-3000], "c.jpg": b"a rabbit"}
+    dataset_id = uploaded(files, caption_policy="subject")
+    assert completed(dataset_id).body["report"]["errors"] == 2
+    whole = jpeg(2)
+    request = {"remove": ["b.jpg", "c.jpg"], "files": [{"name": "b.jpg", "size": len(whole)}]}
+
+    answer = DATASETS.post(f"/datasets/{dataset_id}/uploads", request).body
+    put(dataset_id, {"b.jpg": whole})
+    mended = completed(dataset_id).body
+
+    assert [one["name"] for one in answer["uploads"]] == ["b.jpg"]
+    assert (mended["status"], mended["file_count"], mended["report"]["images"]) == ("ready", 2, 2)
+    listed = DATASETS.get(f"/datasets/{dataset_id}/images").body["data"]
+    assert [one["name"] for one in listed] == ["a.jpg", "b.jpg"]
+    folder = f"acme/datasets/{dataset_id}/2_x/"
+    assert [one.key for one in bucket.objects_under(folder)] == [f"{folder}a.jpg", f"{folder}b.jpg"]
+
+
+def test_what_is_to_be_removed_and_is_not_there_is_named() -> None:
+    dataset_id = uploaded({"a.jpg": jpeg(1)})
+
+    answer = DATASETS.post(f"/datasets/{dataset_id}/uploads", {"remove": ["a.jpg", "z.jpg"]})
+
+    assert (answer.status, answer.pointers) == (422, ["/remove/1"])
+
+
 def test_the_images_are_listed_with_captions_and_previews() -> None:
     dataset_id = uploaded(
         {"b.jpg": jpeg(1), "a.jpg": jpeg(2), "a.txt": "兔".encode()}, caption_policy="empty"

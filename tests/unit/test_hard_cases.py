@@ -117,7 +117,7 @@ def test_a_dataset_that_became_ready_meanwhile_takes_no_more_files() -> None:
     as_it_was = kept.dataset.model_copy(update={"status": "uploading"})
 
     with pytest.raises(Exception, match="same moment"):
-        datasets.declare_more("acme", as_it_was, kept.files_id, [declared("z.png")])
+        datasets.declare("acme", as_it_was, kept.files_id, [declared("z.png")])
 
     assert DATASETS.get(f"/datasets/{dataset_id}").body["status"] == "ready"
 
@@ -127,9 +127,9 @@ def test_of_two_that_add_files_at_once_the_winners_list_stays() -> None:
     kept = datasets.get("acme", dataset_id)
     winner, loser = [declared("w.png")], [declared("l.png")]
 
-    datasets.declare_more("acme", kept.dataset, kept.files_id, winner)
+    datasets.declare("acme", kept.dataset, kept.files_id, winner)
     with pytest.raises(Exception, match="same moment"):
-        datasets.declare_more("acme", kept.dataset, kept.files_id, loser)
+        datasets.declare("acme", kept.dataset, kept.files_id, loser)
 
     files_id = datasets.get("acme", dataset_id).files_id
     assert datasets.declared_files("acme", dataset_id, files_id) == winner
