@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from api import Api
-from assets import WORKER_TIMEOUT, Assets
+from assets import DECODER_ENVIRONMENT, WORKER_TIMEOUT, Assets
 from events import Events
 from function_code import ASSET_WORKER, function_code
 from gateway_body import Route
@@ -96,10 +96,10 @@ class LoraStack(cdk.Stack):
         self.asset_worker = self._function(
             "AssetWorkerFunction",
             "lambdas.asset_worker.handler.handler",
-            environment=assets,
+            environment=assets | DECODER_ENVIRONMENT,
             timeout=WORKER_TIMEOUT,
             code=self._worker_code,
-            memory_mib=2048,  # decoding takes up to 500 MiB, and 2048 give more than one CPU
+            memory_mib=2048,  # decoding takes up to 900 MiB, and 2048 give more than one CPU
         )
 
     def _function(

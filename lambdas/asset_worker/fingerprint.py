@@ -15,6 +15,7 @@ BITS_APART = 8
 
 _SIDE = 9
 _LEAST_CONTRAST = 12
+_WITH_PALETTE = {"P", "PA"}
 _REDUCIBLE = {"L", "RGB", "RGBA", "CMYK", "LA"}
 
 
@@ -36,6 +37,6 @@ def _falls(lines: Sequence[Sequence[int]]) -> Iterator[str]:
 
 def _shrunk(picture: Picture) -> Picture:
     if picture.mode not in _REDUCIBLE:
-        picture = picture.convert("RGB")
+        picture = picture.convert("RGB" if picture.mode in _WITH_PALETTE else "L")
     factor = max(1, min(picture.size) // 64)
     return picture.reduce(factor).convert("L").resize((_SIDE, _SIDE), Resampling.BOX)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import warnings
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from lambdas.asset_worker.image_size import (
 )
 from lambdas.datasets.report_schema import Finding
 from lambdas.datasets.schema import suffix_of
+
+# Of broken metadata, which sd-scripts doesn't read either.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
 
 # 4 bytes for each: an image of the most pixels, or several smaller ones, and no more.
 PIXELS = Budget(findings.MOST_PIXELS)

@@ -84,6 +84,8 @@ def test_a_function_is_told_what_all_are_told(deployed, function):
     room = HANDLERS[function][0].split(".")[1]
 
     queue = QUEUE if function in SENDS else {}
+    if function == "AssetWorkerFunction":
+        queue = queue | {"PILLOW_BLOCK_SIZE": "256m"}
     assert environment(deployed, function) == {
         **COMMON,
         **queue,
