@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lambdas.asset_worker import findings, repository
+from lambdas.asset_worker import caption_findings, findings, repository
 from lambdas.asset_worker.budget import Budget
 from lambdas.asset_worker.captions import ReadCaption, read_caption
 from lambdas.asset_worker.pictures import Looked, look_at
@@ -100,9 +100,9 @@ def _caption(about: Check, work: Work) -> ReadCaption:
     required = about.dataset.caption_policy == "required"
     name = caption_of(work.file.name)
     if work.caption is None:
-        finding = findings.missing_caption(work.file.name, name, required=required)
+        finding = caption_findings.missing(work.file.name, name, required=required)
         return ReadCaption(None, (finding,))
-    if work.caption.size > findings.MOST_CAPTION_BYTES:
+    if work.caption.size > caption_findings.MOST_CAPTION_BYTES:
         return read_caption(name, b"", work.caption.size, required=required)
     data = repository.read(upload_key(about.workspace, about.dataset, name))
     if data is None:

@@ -38,11 +38,14 @@ def _near(images: Sequence[Image]) -> Iterator[Finding]:
     """Yield a finding for each image that looks like some before it; no two have one content."""
     alike: dict[int, list[int]] = defaultdict(list)
     for one, other in _pairs(_prints(images)):
-        if _same_shape(images[one], images[other]):
-            alike[max(one, other)].append(min(one, other))
+        named = alike[max(one, other)]
+        # Of a film's 10,000 frames each looks like thousands.
+        if len(named) < _MOST_NAMED and _same_shape(images[one], images[other]):
+            named.append(min(one, other))
     for position in sorted(alike):
         others = [images[other].name for other in sorted(alike[position])]
-        yield findings.near_duplicate(images[position].name, others[:_MOST_NAMED])
+        if others:
+            yield findings.near_duplicate(images[position].name, others)
 
 
 def _prints(images: Sequence[Image]) -> list[_Print]:

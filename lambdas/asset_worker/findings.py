@@ -1,4 +1,4 @@
-"""What the check of a dataset can find, each with its severity, its code and what would do."""
+"""What the check of a dataset can find about images: severity, code, and what would do."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,34 +9,32 @@ MOST_PIXELS: Final = 89_478_485
 """More than this, and Pillow takes an image for an attack; sd-scripts opens images by Pillow."""
 LEAST_SIDE: Final = 32
 SMALL_SIDE: Final = 256
-MOST_TOKENS: Final = 225
-MOST_CAPTION_BYTES: Final = 16 * 1024
 
-_ANEW = "upload it anew: POST /datasets/{id}/uploads takes it in `remove` and in `files`"
+ANEW = "upload it anew: POST /datasets/{id}/uploads takes it in `remove` and in `files`"
 
 
 def not_an_image(file: str, what: str) -> Finding:
     """Return the finding for a file that is none of the kinds."""
-    return _error("not_an_image", file, what, f"Export it as PNG or JPEG and {_ANEW}.")
+    return error("not_an_image", file, what, f"Export it as PNG or JPEG and {ANEW}.")
 
 
 def truncated(file: str, what: str) -> Finding:
     """Return the finding for an image that ends too early."""
-    return _error("truncated", file, what, f"Take the whole file and {_ANEW}.")
+    return error("truncated", file, what, f"Take the whole file and {ANEW}.")
 
 
 def undecodable(file: str, what: str) -> Finding:
     """Return the finding for an image that can't be decoded."""
-    return _error("undecodable", file, what, f"Save it anew in an image editor and {_ANEW}.")
+    return error("undecodable", file, what, f"Save it anew in an image editor and {ANEW}.")
 
 
 def too_many_pixels(file: str, width: int, height: int) -> Finding:
     """Return the finding for an image that is not decoded, since it is too large."""
-    return _error(
+    return error(
         "too_many_pixels",
         file,
         f"has {width}x{height} pixels, and at most {MOST_PIXELS:,} are decoded",
-        f"Scale it down to some 2048 pixels a side and {_ANEW}.",
+        f"Scale it down to some 2048 pixels a side and {ANEW}.",
     )
 
 
@@ -55,7 +53,7 @@ def too_small(file: str, width: int, height: int) -> Finding:
 
 def wrong_extension(file: str, kind: str) -> Finding:
     """Return the finding for an image whose name ends as another kind does."""
-    return _warning(
+    return warning(
         "wrong_extension",
         file,
         f"is a {kind} by its content",
@@ -65,7 +63,7 @@ def wrong_extension(file: str, kind: str) -> Finding:
 
 def animated(file: str, frames: int) -> Finding:
     """Return the finding for an animation."""
-    return _warning(
+    return warning(
         "animated",
         file,
         f"has {frames} frames, of which only the first is trained on",
@@ -75,7 +73,7 @@ def animated(file: str, frames: int) -> Finding:
 
 def rotated(file: str, width: int, height: int) -> Finding:
     """Return the finding for an image that viewers turn and sd-scripts does not."""
-    return _warning(
+    return warning(
         "rotated",
         file,
         "is turned by its EXIF orientation, which sd-scripts does not apply: it trains on "
@@ -86,7 +84,7 @@ def rotated(file: str, width: int, height: int) -> Finding:
 
 def cmyk(file: str) -> Finding:
     """Return the finding for an image in a printer's colours."""
-    return _warning(
+    return warning(
         "cmyk",
         file,
         "is in CMYK and is turned to RGB without its colour profile, so colours shift",
@@ -96,7 +94,7 @@ def cmyk(file: str) -> Finding:
 
 def transparent(file: str) -> Finding:
     """Return the finding for an image that one can look through."""
-    return _warning(
+    return warning(
         "transparent",
         file,
         "has transparent parts; sd-scripts drops the alpha channel and trains on whatever colour "
@@ -107,7 +105,7 @@ def transparent(file: str) -> Finding:
 
 def sixteen_bit(file: str, mode: str) -> Finding:
     """Return the finding for grey values of more than 8 bits."""
-    return _warning(
+    return warning(
         "sixteen_bit",
         file,
         f"has grey values of more than 8 bits ({mode}); sd-scripts takes all above 255 for white",
@@ -115,21 +113,9 @@ def sixteen_bit(file: str, mode: str) -> Finding:
     )
 
 
-def missing_caption(file: str, caption: str, *, required: bool) -> Finding:
-    """Return the finding for an image without caption."""
-    return Finding(
-        severity="error" if required else "info",
-        code="missing_caption",
-        file=file,
-        message="has no caption",
-        remedy=f"Upload {caption}"
-        + (", or make the dataset with caption_policy subject or empty." if required else "."),
-    )
-
-
 def caption_without_image(file: str) -> Finding:
     """Return the finding for a caption that nothing goes with."""
-    return _warning(
+    return warning(
         "caption_without_image",
         file,
         "has no image of the same name and is not used",
@@ -137,66 +123,9 @@ def caption_without_image(file: str) -> Finding:
     )
 
 
-def caption_empty(file: str, *, required: bool) -> Finding:
-    """Return the finding for a caption without a word."""
-    return Finding(
-        severity="error" if required else "info",
-        code="caption_empty",
-        file=file,
-        message="is empty: its image would be trained on no words",
-        remedy="Write what the image shows in its first line.",
-    )
-
-
-def caption_not_text(file: str) -> Finding:
-    """Return the finding for a caption that is no UTF-8, on which sd-scripts would stop."""
-    return _error("caption_not_utf8", file, "is no text in UTF-8", f"Save it as UTF-8 and {_ANEW}.")
-
-
-def caption_not_a_caption(file: str, size: int) -> Finding:
-    """Return the finding for a file that is too large for a caption."""
-    return _error(
-        "caption_too_large",
-        file,
-        f"has {size:,} bytes, and a caption has at most {MOST_CAPTION_BYTES:,}",
-        "Keep to one line on what the image shows.",
-    )
-
-
-def caption_too_long(file: str, tokens: int) -> Finding:
-    """Return the finding for a caption of which the end is never seen."""
-    return _warning(
-        "caption_too_long",
-        file,
-        f"has about {tokens} tokens, and all after {MOST_TOKENS} is cut off",
-        "Shorten it; what matters stands in front.",
-    )
-
-
-def caption_with_mark(file: str) -> Finding:
-    """Return the finding for a caption that begins with a byte order mark."""
-    return _warning(
-        "caption_byte_order_mark",
-        file,
-        "begins with a byte order mark, which would become part of its first word",
-        "Save it as UTF-8 without BOM.",
-    )
-
-
-def caption_of_lines(file: str, lines: int) -> Finding:
-    """Return the finding for a caption of several lines."""
-    return Finding(
-        severity="info",
-        code="caption_lines",
-        file=file,
-        message=f"has {lines} lines, and sd-scripts reads the first (all with enable_wildcard)",
-        remedy="Put all into one line.",
-    )
-
-
 def duplicate(file: str, others: Sequence[str]) -> Finding:
     """Return the finding for a file with the same bytes as others."""
-    return _warning(
+    return warning(
         "duplicate",
         file,
         f"is the same file as {others[0]}, so that image counts more than others",
@@ -207,7 +136,7 @@ def duplicate(file: str, others: Sequence[str]) -> Finding:
 
 def near_duplicate(file: str, others: Sequence[str]) -> Finding:
     """Return the finding for an image that looks like others."""
-    return _warning(
+    return warning(
         "near_duplicate",
         file,
         f"looks like {others[0]}",
@@ -218,9 +147,7 @@ def near_duplicate(file: str, others: Sequence[str]) -> Finding:
 
 def not_uploaded(file: str) -> Finding:
     """Return the finding for a file that has gone since the upload."""
-    return _error(
-        "not_uploaded", file, "is not there", "Ask POST /datasets/{id}/uploads for a URL."
-    )
+    return error("not_uploaded", file, "is not there", "Ask POST /datasets/{id}/uploads for a URL.")
 
 
 def no_images() -> Finding:
@@ -245,13 +172,13 @@ def not_checked() -> Finding:
     )
 
 
-def _error(code: str, file: str, message: str, remedy: str) -> Finding:
+def error(code: str, file: str, message: str, remedy: str) -> Finding:
+    """Return a finding that makes the dataset invalid."""
     return Finding(severity="error", code=code, file=file, message=message, remedy=remedy)
 
 
-def _warning(
-    code: str, file: str, message: str, remedy: str, others: Sequence[str] = ()
-) -> Finding:
+def warning(code: str, file: str, message: str, remedy: str, others: Sequence[str] = ()) -> Finding:
+    """Return a finding that should be looked at."""
     return Finding(
         severity="warning",
         code=code,

@@ -62,6 +62,7 @@ def validate(workspace: str, dataset_id: str, deadline: float) -> None:
         leases.give_back(lease)
         queue.send(Task(kind=KIND, workspace=workspace, id=dataset_id))
         return
+    leases.renew(lease)  # comparing 10,000 images takes a while
     reporting.settle(scene.workspace, scene.dataset, lease, scene.files, scene.objects, known | new)
 
 

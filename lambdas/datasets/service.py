@@ -164,6 +164,12 @@ def _missing(caller: Caller, dataset: Dataset, files: Sequence[File]) -> list[Fi
 
 
 def _must_be_open(dataset: Dataset) -> None:
+    if dataset.status == "validating":
+        raise Conflict(
+            "The dataset is being checked. Wait until it is ready or invalid.",
+            code="dataset_validating",
+            headers={"Retry-After": "5"},
+        )
     if dataset.status not in {"uploading", "invalid"}:
         raise Conflict(
             f"The dataset is {dataset.status} and takes no more files. Make a new one.",

@@ -6,7 +6,7 @@ import pytest
 
 from lambdas.core import bucket
 from tests.unit.fakes import AwsCalls, Client
-from tests.unit.scenes import DATASETS, completed, content_of, ready_dataset
+from tests.unit.scenes import DATASETS, completed, content_of, ready_dataset, work
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 
@@ -217,3 +217,16 @@ def test_a_cursor_of_another_list_is_refused() -> None:
     answer = DATASETS.get("/datasets", cursor="bW9kZWxzOk5vbmUKeA")
 
     assert (answer.status, answer.pointers) == (400, ["query:cursor"])
+
+
+def test_a_dataset_that_is_being_checked_takes_no_files_and_is_not_checked_twice() -> None:
+    dataset_id = DATASETS.post("/datasets", body()).body["dataset"]["id"]
+    upload(dataset_id, "a.png", "a.txt")
+    asked = DATASETS.post(f"/datasets/{dataset_id}/complete")
+
+    more = DATASETS.post(f"/datasets/{dataset_id}/uploads", {"remove": ["a.txt"]})
+    again = DATASETS.post(f"/datasets/{dataset_id}/complete")
+
+    assert [asked.body["status"], again.body["status"]] == ["validating", "validating"]
+    assert (more.status, more.body["code"]) == (409, "dataset_validating")
+    assert work() == 1
