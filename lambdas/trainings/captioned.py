@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambdas.core.errors import Fault
+from lambdas.datasets.report_schema import Report
 from lambdas.datasets.schema import Dataset
 from lambdas.trainings.captioning_schema import Captioning
 
@@ -29,20 +30,24 @@ def warnings(
     return (*_nothing_to_do(captioning, datasets), *_shuffled(captioning, params))
 
 
+def without_caption(report: Report) -> int:
+    """Return how many images have no caption, or an empty one."""
+    return sum(report.counts.get(code, 0) for code in ("missing_caption", "empty_caption"))
+
+
 def _lacks_only_captions(dataset: Dataset) -> bool:
     report = dataset.report
     return (
         dataset.status == "invalid"
+        and dataset.caption_policy == "required"  # else a caption that lacks is no error
         and report is not None
-        and report.images > 0
-        and not report.unreadable_images
-        and bool(report.images_without_caption)
+        and 0 < report.errors == without_caption(report)
     )
 
 
 def _nothing_to_do(captioning: Captioning, datasets: Sequence[Dataset | None]) -> list[Fault]:
     reports = [dataset.report for dataset in datasets if dataset and dataset.report]
-    if captioning.existing != "keep" or any(one.images_without_caption for one in reports):
+    if captioning.existing != "keep" or any(map(without_caption, reports)):
         return []
     return [
         Fault(

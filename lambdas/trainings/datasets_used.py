@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lambdas.core.errors import Fault, pointer
-from lambdas.datasets.schema import Dataset, Report
+from lambdas.datasets.report_schema import Report
+from lambdas.datasets.schema import Dataset
 from lambdas.trainings import captioned
 from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.dataset_groups import Group, groups_of
@@ -77,11 +78,11 @@ def _twice(found: Sequence[Dataset | None], groups: Sequence[Group]) -> set[int]
 def _without_captions(
     index: int, choice: DatasetChoice, dataset: Dataset, report: Report
 ) -> Iterator[Fault]:
-    if choice.caption_policy == "required" and report.images_without_caption:
+    lacking = captioned.without_caption(report)
+    if choice.caption_policy == "required" and lacking:
         text = (
-            f"is required, but {dataset.name} has images without caption, "
-            f"{report.images_without_caption[0]} for one: take subject or empty, set "
-            "captioning, or make the dataset anew with their captions"
+            f"is required, but {lacking} of {report.images} images in {dataset.name} have no "
+            "caption: upload them, set captioning, or take subject or empty"
         )
         yield Fault(pointer("datasets", index, "caption_policy"), text)
 

@@ -205,8 +205,6 @@ def _dataset(name: str) -> Dataset:
         report=Report(
             images=sizes.total(),
             captions=sizes.total(),
-            images_without_caption=[],
-            captions_without_image=[],
             sizes=[[*size, count] for size, count in sorted(sizes.items())],
         ),
         created_at=NOW,

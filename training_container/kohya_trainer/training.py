@@ -15,7 +15,8 @@ from kohya_trainer.child import Child
 from kohya_trainer.failure import TrainingFailed, told_at_length, write_failure
 from kohya_trainer.inputs import Inputs, check_inputs
 from kohya_trainer.job import Job, StateInit, read_job
-from kohya_trainer.log import say, write_out
+from kohya_trainer.log import keep_in, say, write_out
+from kohya_trainer.logbook import LogBook
 from kohya_trainer.paths import Paths
 from kohya_trainer.report import write_report
 from kohya_trainer.resume import Earlier, begin_from, take_up
@@ -67,6 +68,7 @@ class _Training:
         watch.engine = command.engine(self._settings)
         can_resume = command.can_resume(self._settings)
         self._paths.make_folders()
+        keep_in(LogBook(self._paths))
         earlier = take_up(self._paths, can_resume=can_resume)
         watch.begin_after(earlier)
         watch.tell("preparing")

@@ -10,8 +10,7 @@ from kohya_trainer.command import Engine
 from kohya_trainer.early_stop import Stop, kept_epochs, stop_by
 from kohya_trainer.gpus import GpuMeter
 from kohya_trainer.job import EarlyStop
-from kohya_trainer.log import keep_in, say, write_out
-from kohya_trainer.logbook import LogBook
+from kohya_trainer.log import say, write_out
 from kohya_trainer.loras import Lora, LoraShelf
 from kohya_trainer.metrics import Curve
 from kohya_trainer.paths import Paths
@@ -41,7 +40,6 @@ class Watch:
         self._progress = ProgressFile(paths)
         self._events = EventFolder(paths.tensorboard)
         self._segments = Segments(paths)
-        keep_in(LogBook(paths))
         self.gpus = GpuMeter()
         self.curve = Curve()
         self.shelf = LoraShelf(paths)
