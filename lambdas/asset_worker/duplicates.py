@@ -1,21 +1,22 @@
 """Which images of a dataset are the same, or look the same."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from lambdas.asset_worker import findings
-from lambdas.asset_worker.fingerprint import BITS_APART
+from lambdas.asset_worker.fingerprint import BITS_APART, hash_of, look_alike
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import Finding
 
 _SHAPES_APART = 0.02
 _MOST_NAMED = 10
+_MOST_COMPARED = 100
 
 
 class _Print(NamedTuple):
-    """A fingerprint as a number, how many of its bits are set, and its image's position."""
+    """A fingerprint's hash, how many of its bits are set, and its image's position."""
 
     ones: int
     bits: int
@@ -37,11 +38,15 @@ def find(images: Sequence[Image]) -> Iterator[Finding]:
 def _near(images: Sequence[Image]) -> Iterator[Finding]:
     """Yield a finding for each image that looks like some before it; no two have one content."""
     alike: dict[int, list[int]] = defaultdict(list)
+    compared: Counter[int] = Counter()
     for one, other in _pairs(_prints(images)):
-        named = alike[max(one, other)]
-        # Of a film's 10,000 frames each looks like thousands.
-        if len(named) < _MOST_NAMED and _same_shape(images[one], images[other]):
-            named.append(min(one, other))
+        first, later = sorted((one, other))
+        compared[later] += 1
+        # Of a film's 10,000 frames each is near thousands.
+        if compared[later] > _MOST_COMPARED or len(alike[later]) == _MOST_NAMED:
+            continue
+        if _alike(images[first], images[later]):
+            alike[later].append(first)
     for position in sorted(alike):
         others = [images[other].name for other in sorted(alike[position])]
         if others:
@@ -49,9 +54,9 @@ def _near(images: Sequence[Image]) -> Iterator[Finding]:
 
 
 def _prints(images: Sequence[Image]) -> list[_Print]:
-    """Return the fingerprints in the order of their set bits."""
+    """Return the hashes in the order of their set bits."""
     numbers = [
-        (int(image.fingerprint, 16), position)
+        (hash_of(image.fingerprint), position)
         for position, image in enumerate(images)
         if image.fingerprint
     ]
@@ -59,7 +64,7 @@ def _prints(images: Sequence[Image]) -> list[_Print]:
 
 
 def _pairs(prints: Sequence[_Print]) -> Iterator[tuple[int, int]]:
-    """Yield the positions of each two that look alike; 10,000 images take seconds.
+    """Yield the positions of each two whose hashes are near; 10,000 images take seconds.
 
     Alike ones differ little in how many bits are set, so most are never compared.
     """
@@ -71,7 +76,8 @@ def _pairs(prints: Sequence[_Print]) -> Iterator[tuple[int, int]]:
                 yield position, other.position
 
 
-def _same_shape(one: Image, other: Image) -> bool:
+def _alike(one: Image, other: Image) -> bool:
     if not (one.width and one.height and other.width and other.height):
         return False
-    return abs(one.width / one.height / (other.width / other.height) - 1) <= _SHAPES_APART
+    same_shape = abs(one.width / one.height / (other.width / other.height) - 1) <= _SHAPES_APART
+    return same_shape and look_alike(one.fingerprint or "", other.fingerprint or "")

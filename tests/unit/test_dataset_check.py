@@ -1,5 +1,6 @@
 """The check of a dataset: every planted defect is found, and none is invented."""
 
+import io
 import os
 import random
 import subprocess
@@ -8,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import pytest
+from PIL import Image, ImageDraw
 
 from lambdas.asset_worker.pictures import look_at
 from lambdas.core import bucket
@@ -119,6 +121,27 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     )
 
     assert int(done.stdout) < 450
+
+
+def test_drawings_of_one_figure_in_several_poses_are_no_duplicates() -> None:
+    def drawing(at: int) -> bytes:
+        image = Image.new("RGB", (400, 400), "white")
+        draw = ImageDraw.Draw(image)
+        draw.ellipse((120, 120, 280, 380), fill="grey", outline="black", width=8)
+        draw.ellipse((at, 30, at + 60, 90), fill="tomato")
+        return encoded(image, "PNG")
+
+    files = {f"{at}.png": drawing(at) for at in (20, 110, 200, 300)}
+    image = Image.open(io.BytesIO(files["20.png"]))
+    smaller = {"smaller.jpg": encoded(image.resize((280, 280)), quality=60)}
+    brighter = {"brighter.jpg": encoded(image.point(lambda value: min(255, value + 8)))}
+    dataset_id = uploaded(files | smaller | brighter, caption_policy="subject")
+    completed(dataset_id)
+
+    found = DATASETS.get(f"/datasets/{dataset_id}/report").body["findings"]
+
+    named = {one["file"]: one["others"] for one in found if one["code"] == "near_duplicate"}
+    assert named == {"smaller.jpg": ["20.png"], "brighter.jpg": ["20.png", "smaller.jpg"]}
 
 
 def test_a_bomb_is_refused_by_its_header_and_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
