@@ -32,7 +32,7 @@ def warnings(
 
 def without_caption(report: Report) -> int:
     """Return how many images have no caption, or an empty one."""
-    return sum(report.counts.get(code, 0) for code in ("missing_caption", "empty_caption"))
+    return sum(report.counts.get(code, 0) for code in ("missing_caption", "caption_empty"))
 
 
 def _lacks_only_captions(dataset: Dataset) -> bool:

@@ -10,7 +10,7 @@ from lambdas.datasets import repository as datasets
 from lambdas.trainings import creation
 from lambdas.trainings.job_schema import Job
 from tests.unit.fakes import png
-from tests.unit.scenes import DATASETS, TRAININGS, ready_dataset, ready_model
+from tests.unit.scenes import DATASETS, TRAININGS, completed, ready_dataset, ready_model
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 
@@ -37,7 +37,7 @@ def uncaptioned_dataset(name: str = "tusiji", content: bytes | None = None) -> s
     made = DATASETS.post("/datasets", {"name": name, "prefix": "10_tusiji", "files": files}).body
     dataset_id = str(made["dataset"]["id"])
     bucket.put(f"acme/datasets/{dataset_id}/10_tusiji/a.png", content)
-    assert DATASETS.post(f"/datasets/{dataset_id}/complete").status == 422
+    assert completed(dataset_id).body["status"] == "invalid"
     return dataset_id
 
 

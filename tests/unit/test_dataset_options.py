@@ -8,7 +8,7 @@ import pytest
 from lambdas.core import bucket
 from lambdas.trainings.options import dataset_options, options
 from tests.unit.fakes import SD_XL, Answer
-from tests.unit.scenes import TRAININGS, ready_dataset, ready_model
+from tests.unit.scenes import TRAININGS, completed, ready_dataset, ready_model
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 
@@ -241,13 +241,13 @@ def test_a_policy_may_be_another_than_the_datasets_but_not_ask_for_captions_that
     files = [{"name": "a.png", "size": len(png(64, 64))}]
     made = client.post("/datasets", wanted | {"files": files}).body["dataset"]["id"]
     bucket.put(f"acme/datasets/{made}/2_x/a.png", png(64, 64))
-    assert client.post(f"/datasets/{made}/complete").status == 200
+    assert completed(made).body["status"] == "ready"
 
     asked = check({"dataset": "bare", "caption_policy": "required"})
     empty = create({"dataset": "bare", "caption_policy": "empty"}).body
 
     assert list(told(asked["errors"])) == ["/datasets/0/caption_policy"]
-    assert "a.png" in asked["errors"][0]["message"]
+    assert "1 of 1 images" in asked["errors"][0]["message"]
     assert job_of(empty)["datasets"][0]["caption_policy"] == "empty"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lambdas.datasets import measuring
+from lambdas.asset_worker import reporting
 from lambdas.trainings.arithmetic import BucketedDataset, Sizes, Subset, depends_on_order, lay_out
 from lambdas.trainings.buckets import BucketSettings
 from tests.unit.scenes import ready_dataset, ready_model
@@ -118,7 +118,7 @@ def test_a_weight_of_what_is_not_there_is_a_warning(scene: None) -> None:
 def test_without_sizes_the_samples_are_still_reckoned(
     scene: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "MOST_MEASURED", 0)
+    monkeypatch.setattr(reporting, "SIZES_IN_RECORD", 0)
     ready_dataset("many", 50, "1_many")
 
     steps = check(entry("many"), entry(resolution="768"), regularising())["steps"]
