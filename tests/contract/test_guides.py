@@ -1,0 +1,43 @@
+"""What the guides print is taken by the API, and what they tell of exists."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lambdas.openapi import contract
+from lambdas.trainings.schema import NewTraining
+
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
+TRAININGS = (GUIDES / "trainings.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```json\n(.*?)```", TRAININGS, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_each_part_of_a_request_is_taken(block: str) -> None:
+    least = {"name": "style", "model": "base", "datasets": [{"dataset": "tusiji"}]}
+
+    NewTraining.model_validate(least | json.loads(block))
+
+
+def test_every_code_of_a_failure_is_told() -> None:
+    sources = [*Path("lambdas/trainings").glob("failures*.py"), *_container()]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    rows = re.findall(r"^\| (`[^|]+) \|", TRAININGS.partition("## When it fails")[2], re.MULTILINE)
+    told = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
+    codes = set(re.findall(r'(?:code=|TrainingFailed\(\s*|_rule\(\s*)"([a-z_]+)"', text))
+
+    assert codes - told == {"bad_job", "stopped"}  # faults of a deployment, and our own cancel
+    assert told <= codes
+
+
+def _container() -> list[Path]:
+    return list(Path("training_container/kohya_trainer").glob("*.py"))
+
+
+def test_every_route_of_the_guide_exists() -> None:
+    paths = set(contract()["paths"])
+    told = re.findall(r"\| `(/[a-z-]+)", TRAININGS)
+
+    assert {f"/trainings/{{training_id}}{path}" for path in told} <= paths
