@@ -174,7 +174,7 @@ class LoraStack(cdk.Stack):
         grant(self.training_status.role, "*/trainings/*", "GetObject")
         grant(self.training_status.role, "*/models/*", "GetObject", "PutObject")
         may_list(self.training_status.role)
-        grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject")
+        grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
         may_list(self.asset_worker.role)
 
     def _grant_queue(self) -> None:

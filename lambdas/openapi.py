@@ -26,6 +26,7 @@ _PROBLEMS = {
     "403": "The token's role does not allow this.",
     "404": "There is no such thing in this workspace.",
     "409": "A name in use, or a state that does not allow this.",
+    "412": "It changed since the ETag that If-Match names.",
     "413": "The body is over 10 MB.",
     "415": "The body is not application/json.",
     "422": "Understood and refused: every fault is named.",
@@ -144,9 +145,15 @@ def _answer_problems(operation: dict[str, Any]) -> None:
     for status in _PROBLEMS:
         if open_to_all and status not in {"429", "500", "504"}:
             continue
+        if status == "412" and not _takes_if_match(operation):
+            continue
         if status in {"413", "415"} and "requestBody" not in operation:
             continue
         responses[status] = {"$ref": f"#/components/responses/{status}"}
+
+
+def _takes_if_match(operation: dict[str, Any]) -> bool:
+    return any(one["name"].lower() == "if-match" for one in operation.get("parameters", []))
 
 
 def main() -> None:

@@ -30,12 +30,10 @@ class Span:
     total_size: int
 
 
-def put(key: str, body: bytes, tagging: str = "") -> None:
-    """Write a JSON object whole, tagged as a query string says, `a=b&c=d`."""
+def put(key: str, body: bytes, tagging: str = "", content_type: str = "application/json") -> None:
+    """Write an object whole, tagged as a query string says, `a=b&c=d`."""
     tagged: Any = {"Tagging": tagging} if tagging else {}
-    aws.s3().put_object(
-        Bucket=_name(), Key=key, Body=body, ContentType="application/json", **tagged
-    )
+    aws.s3().put_object(Bucket=_name(), Key=key, Body=body, ContentType=content_type, **tagged)
 
 
 def read(key: str) -> bytes | None:

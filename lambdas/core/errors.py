@@ -7,6 +7,7 @@
     ├── NotFound                  404  no such thing in this workspace
     ├── MethodNotAllowed          405  the path exists, the method does not
     ├── Conflict                  409  a name in use, a status that does not allow it
+    ├── PreconditionFailed        412  what If-Match names is no longer how the thing stands
     ├── UnsupportedMediaType      415  the body is not application/json
     ├── Unprocessable             422  read, understood and refused: every fault named
     ├── TooManyRequests           429  a limit of the workspace is reached
@@ -97,6 +98,12 @@ class Conflict(ServiceError):
     """The state of the thing, or a name in use, does not allow it."""
 
     default_code = "conflict"
+
+
+class PreconditionFailed(ServiceError):
+    """The thing changed since the caller read it, so its change would undo another's."""
+
+    default_code = "precondition_failed"
 
 
 class UnsupportedMediaType(ServiceError):

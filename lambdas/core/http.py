@@ -16,7 +16,7 @@ from lambdas.core import aws, caller, errors, problems
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
-_EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed"]
+_EXPOSED = ["ETag", "Location", "Retry-After", "Idempotent-Replayed"]
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 IdempotencyKey = Annotated[
@@ -38,7 +38,7 @@ def resolver() -> APIGatewayRestResolver:
         cors=CORSConfig(
             allow_origin="*",
             max_age=3600,
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
             expose_headers=_EXPOSED,
         ),
         serializer=_to_json,
@@ -95,6 +95,19 @@ def created(
         headers["Idempotent-Replayed"] = "true"
     return Response(
         status_code=HTTPStatus.CREATED, content_type="application/json", body=body, headers=headers
+    )
+
+
+def accepted(
+    app: APIGatewayRestResolver, body: BaseModel, path: str, *, replayed: bool = False
+) -> Response[Any]:
+    """Return 202 with what is being made and where it can be read: `path` below the stage."""
+    collection = path[: path.index("/", 1) + 1]
+    # Before the route's own path stands the stage, or the base path of a custom domain.
+    base = app.current_event.request_context.path.rpartition(collection)[0]
+    headers = {"Location": f"{base}{path}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
+    return Response(
+        status_code=HTTPStatus.ACCEPTED, content_type="application/json", body=body, headers=headers
     )
 
 

@@ -150,7 +150,7 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
             "AssetWorkerFunctionRole",
             {
                 BUCKET: {"s3:ListBucket"},
-                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject"},
+                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
             },
         ),
         ("AccessFunctionRole", {}),

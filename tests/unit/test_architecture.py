@@ -13,6 +13,7 @@ LENT = {
     *("repository", "transitions", "schema", "launcher"),
     *("failures", "settings", "safetensors", "inspection"),
     *("images", "report_schema", "arithmetic", "buckets"),
+    *("deleting", "declaring", "origin_schema"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {
