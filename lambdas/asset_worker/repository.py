@@ -65,6 +65,12 @@ def copy(source: str, target: str) -> None:
     bucket.copy(source, target)
 
 
+def copy_as_listed(source_bucket: str, file: DeclaredFile, target: str) -> bool:
+    """Copy a file that is imported; False when it has gone, or changed, since it was listed."""
+    assert file.source is not None
+    return bucket.copy(file.source, target, of=source_bucket, etag=file.source_etag or "")
+
+
 def released(dataset: Dataset) -> list[Write]:
     """Return the writes by which a dataset that is being made no longer uses its original."""
     if not isinstance(dataset.origin, CropOrigin):

@@ -62,17 +62,37 @@ def read_span(key: str, first: int, last: int) -> Span | None:
     return Span(answer["Body"].read(), int(answer["ContentRange"].rpartition("/")[2]))
 
 
-def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-    """Yield what lies under a prefix in the order of the keys, 1,000 to a call."""
+def objects_under(prefix: str, *, after: str = "", of: str = "") -> Iterator[StoredObject]:
+    """Yield what lies under a prefix in the order of the keys, 1,000 to a call.
+
+    `of` is another bucket than ours.
+    """
     pages = aws.s3().get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=_name(), Prefix=prefix, StartAfter=after):
+    for page in pages.paginate(Bucket=of or _name(), Prefix=prefix, StartAfter=after):
         for entry in page.get("Contents", []):
             yield StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'))
 
 
-def copy(source: str, target: str) -> None:
-    """Copy an object of at most 5 GB within the bucket, on S3's side."""
-    aws.s3().copy_object(Bucket=_name(), Key=target, CopySource={"Bucket": _name(), "Key": source})
+def copy(source: str, target: str, *, of: str = "", etag: str = "") -> bool:
+    """Copy an object of at most 5 GB into the bucket, on S3's side and without its tags.
+
+    `of` is another bucket than ours to copy from, `etag` what the object must still have. Returns
+    False when it has not, or is gone.
+    """
+    still: Any = {"CopySourceIfMatch": f'"{etag}"'} if etag else {}
+    try:
+        aws.s3().copy_object(
+            Bucket=_name(),
+            Key=target,
+            CopySource={"Bucket": of or _name(), "Key": source},
+            TaggingDirective="REPLACE",  # reading them would take a permission more
+            **still,
+        )
+    except ClientError as error:
+        if etag and aws.error_code(error) in {"NoSuchKey", "PreconditionFailed"}:
+            return False
+        raise
+    return True
 
 
 def delete(key: str) -> None:

@@ -11,11 +11,13 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.core.revisions import IfMatch
-from lambdas.datasets import deriving, exporting, service
+from lambdas.datasets import deriving, exporting, importing, service
 from lambdas.datasets.library_schema import (
     DatasetChanges,
     DatasetExport,
+    Imports,
     NewCrop,
+    NewImport,
 )
 from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
@@ -53,6 +55,22 @@ def create_dataset(
 def list_datasets(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = None) -> Page[Dataset]:
     """List datasets, newest first."""
     return service.page(caller, limit, cursor)
+
+
+@app.post("/datasets/import", status_code=202, tags=["Datasets"], operation_id="importDatasets")
+def import_datasets(
+    caller: CurrentCaller, body: NewImport, idempotency_key: IdempotencyKey = None
+) -> Response[Imports]:
+    """Import folders from S3.
+
+    `aws s3 sync 100_demo s3://bucket/workspace/inbox/100_demo` puts a folder into the workspace's
+    inbox; this makes a dataset of it. Folders like 100_demo in a folder become a dataset each, and
+    a training takes them together. Copies are made: what lies in the inbox may be deleted
+    when the dataset is no longer `preparing`. Afterwards it is checked like any other.
+    """
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /datasets/import", body)
+    made, replayed = importing.import_folder(caller, body, attempt)
+    return http.accepted(app, made, f"/datasets/{made.datasets[0].id}", replayed=replayed)
 
 
 @app.get("/datasets/<dataset_id>", tags=["Datasets"], operation_id="getDataset")

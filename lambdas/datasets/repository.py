@@ -114,21 +114,56 @@ def insert(
     nothing is left then; where the answer of the database was lost, all stays, since it may have
     been kept.
     """
-    files_id = put_files(workspace, dataset.id, files)
+    made = [(dataset, files)]
+    return insert_all(workspace, made, attempt, *others, waits_for=waits_for)
+
+
+def insert_all(
+    workspace: str,
+    made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]],
+    attempt: Attempt,
+    *others: Write,
+    waits_for: Kind | None = None,
+) -> str | None:
+    """Keep new datasets as `insert` does, all or none.
+
+    Returns the ids of those that another attempt with the same key made first, a blank between.
+    """
+    lists = [(one.id, put_files(workspace, one.id, files)) for one, files in made]
+    locks = [lock_of(workspace, one.name, one.id) for one, _ in made]
+    puts = [
+        put_of(workspace, one, files_id, waits_for)
+        for (one, _), (_, files_id) in zip(made, lists, strict=True)
+    ]
     try:
         made_first = attempt.transact(
-            dataset.id,
-            lock_of(workspace, dataset.name, dataset.id),
-            put_of(workspace, dataset, files_id, waits_for),
+            " ".join(one.id for one, _ in made),
+            *locks,
+            *puts,
             *others,
-            taken=name_taken("dataset", dataset.name),
+            taken=name_taken("dataset", made[0][0].name),
         )
-    except (ServiceError, ConditionFailed):
-        bucket.delete(_files_key(workspace, dataset.id, files_id))
+    except (ServiceError, ConditionFailed) as error:
+        _delete_lists(workspace, lists)
+        if isinstance(error, ConditionFailed):
+            _raise_if_taken(error, made, len(attempt.record("")))
         raise
     if made_first is not None:
-        bucket.delete(_files_key(workspace, dataset.id, files_id))
+        _delete_lists(workspace, lists)
     return made_first
+
+
+def _delete_lists(workspace: str, lists: Sequence[tuple[str, str]]) -> None:
+    for dataset_id, files_id in lists:
+        bucket.delete(_files_key(workspace, dataset_id, files_id))
+
+
+def _raise_if_taken(
+    error: ConditionFailed, made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]], first: int
+) -> None:
+    for index, (dataset, _) in enumerate(made, first):
+        if index in error.found:
+            raise name_taken("dataset", dataset.name) from error
 
 
 def declared_files(workspace: str, dataset_id: str, files_id: str) -> list[DeclaredFile]:

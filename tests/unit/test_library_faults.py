@@ -12,13 +12,14 @@ from lambdas.core import bucket, clock, table
 from lambdas.core.queue import Kind, Task
 from lambdas.core.table import Key
 from tests.unit.fakes import AwsCalls, Context, Killed
-from tests.unit.pictures import jpeg
+from tests.unit.pictures import encoded, picture
 from tests.unit.scenes import DATASETS, completed, lose_messages, work
 from tests.unit.test_dataset_check import uploaded
 from tests.unit.test_dataset_library import delete, left_of
 
-FILES = {f"{seed}.{suffix}": jpeg(seed) for seed in range(3) for suffix in ("jpg",)} | {
-    f"{seed}.txt": b"a rabbit" for seed in range(3)
+FILES = {
+    **{f"{seed}.jpg": encoded(picture(seed, 260)) for seed in range(3)},
+    **{f"{seed}.txt": b"a rabbit" for seed in range(3)},
 }
 
 
@@ -32,10 +33,18 @@ class Job:
 
 
 def cropping(number: int) -> str:
-    original = uploaded(FILES, name=f"original{number}")
-    assert completed(original).body["status"] == "ready"
+    original = _original()
     made = DATASETS.post(f"/datasets/{original}/crop", {"name": f"c{number}", "resolution": 128})
     return made.body["id"]
+
+
+def _original() -> str:
+    known = table.get(Key("acme#dataset#name", "original"))
+    if known:
+        return str(known["id"])
+    dataset_id = uploaded(FILES, name="original")
+    assert completed(dataset_id).body["status"] == "ready"
+    return dataset_id
 
 
 def cropped_well(dataset_id: str) -> None:
@@ -49,6 +58,24 @@ def cropped_well(dataset_id: str) -> None:
     assert not list(table.query_all(f"{dataset['origin']['dataset_id']}#use"))
     assert DATASETS.get(f"/datasets/{dataset['origin']['dataset_id']}").body["status"] == "ready"
     assert len(DATASETS.get(f"/datasets/{dataset_id}/images").body["data"]) == 3
+
+
+def importing(number: int) -> str:
+    for name, data in FILES.items():
+        bucket.put(f"acme/inbox/2_x/{name}", data)
+    request = {"name": f"i{number}", "s3_uri": "s3://bucket/acme/inbox/2_x"}
+    return DATASETS.post("/datasets/import", request).body["datasets"][0]["id"]
+
+
+def imported_well(dataset_id: str) -> None:
+    work()
+    dataset = DATASETS.get(f"/datasets/{dataset_id}").body
+    folder = f"acme/datasets/{dataset_id}/"
+    keys = [one.key.removeprefix(folder) for one in bucket.objects_under(folder)]
+    lists = [one for one in keys if one.startswith("files/")]
+    assert (dataset["status"], len(lists)) == ("ready", 1)
+    assert [one for one in keys if one.startswith("2_x/")] == sorted(f"2_x/{x}" for x in FILES)
+    assert len(list(bucket.objects_under("acme/inbox/2_x/"))) == len(FILES)
 
 
 def deleting(number: int) -> str:
@@ -65,6 +92,7 @@ def deleted_well(dataset_id: str) -> None:
 
 JOBS = [
     Job("crop_dataset", cropping, cropped_well),
+    Job("import_dataset", importing, imported_well),
     Job("delete_dataset", deleting, deleted_well),
 ]
 every_job = pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
