@@ -20,6 +20,10 @@ TagKey = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]+$", max_length=128)]
 TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]*$", max_length=256)]
 
 InstanceTypeName = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+WorkspaceName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")]
+FolderUri = Annotated[
+    str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/*?]+)+/$", max_length=1000)
+]
 Price = Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)]
 
 
@@ -81,6 +85,13 @@ class DeploymentSettings(BaseModel):
         ("*",),
         min_length=1,
         description='a list of origins such as "https://lora.example.org", or ["*"]',
+    )
+    # Besides its inbox; read by the asset worker, which copies.
+    import_prefixes: dict[WorkspaceName, tuple[FolderUri, ...]] = Field(
+        {},
+        max_length=100,
+        description="an object of folders to import from by workspace, such as "
+        '{"acme": ["s3://team-data/rabbits/"]}',
     )
     training_image_uri: str | None = Field(
         None,

@@ -1,5 +1,6 @@
 """Composes the service and grants who may do what, nothing else."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -72,8 +73,11 @@ class LoraStack(cdk.Stack):
 
     def _functions(self) -> None:
         jobs, assets = self.training.environment, self.assets.environment
+        places = self._settings.import_prefixes
         self.datasets = self._function(
-            "DatasetsFunction", "lambdas.datasets.handler.handler", environment=assets
+            "DatasetsFunction",
+            "lambdas.datasets.handler.handler",
+            environment=assets | {"IMPORT_PREFIXES": json.dumps(places, sort_keys=True)},
         )
         self.models = self._function(
             "ModelsFunction", "lambdas.models.handler.handler", environment=assets
@@ -181,8 +185,12 @@ class LoraStack(cdk.Stack):
             "AbortMultipartUpload",
         )
         may_list(self.training_status.role)
-        grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject")
+        grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
+        grant(self.asset_worker.role, "*/inbox/*", "GetObject")
         may_list(self.asset_worker.role)
+        folders = {uri for given in self._settings.import_prefixes.values() for uri in given}
+        for uri in sorted(folders):
+            self.storage.grant_import(self.datasets.role, self.asset_worker.role, uri)
 
     def _grant_queue(self) -> None:
         for function in (self.datasets, self.models, self.asset_worker):

@@ -33,7 +33,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\..*")
 # 4 bytes for each: an image of the most pixels, or several smaller ones, and no more.
 PIXELS = Budget(findings.MOST_PIXELS)
 
-_FORMATS: dict[Kind, tuple[str, ...]] = {
+FORMATS: dict[Kind, tuple[str, ...]] = {
     "PNG": ("PNG",),
     "JPEG": ("JPEG", "MPO"),
     "WebP": ("WEBP",),
@@ -41,7 +41,7 @@ _FORMATS: dict[Kind, tuple[str, ...]] = {
 }
 _ORIENTATION = 0x0112
 # What Pillow raises on files made to harm or by accident.
-_BROKEN = (
+BROKEN = (
     *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError),
     *(EOFError, OverflowError, MemoryError, RuntimeError, ZeroDivisionError),
     *(struct.error, zlib.error, PIL.Image.DecompressionBombError),
@@ -94,14 +94,14 @@ def look_at(file: str, data: bytes) -> Looked:
 def _decode(notes: _Notes, data: bytes, kind: Kind, stored: Size) -> tuple[str | None, str | None]:
     """Return mode and fingerprint, None for what can't be decoded."""
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS[kind]) as picture:
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS[kind]) as picture:
             if picture.width * picture.height > findings.MOST_PIXELS:
                 notes.found.append(findings.too_many_pixels(notes.file, *picture.size))
                 return None, None
             picture.load()
             _note_oddities(notes, picture, kind, stored)
             return picture.mode, fingerprint(picture)
-    except _BROKEN as error:
+    except BROKEN as error:
         notes.found.append(_broken(notes.file, str(error)))
         return None, None
 
@@ -116,7 +116,7 @@ def _note_oddities(notes: _Notes, picture: Picture, kind: Kind, stored: Size) ->
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and kind in {"PNG", "WebP"}:  # a photograph may carry others behind it (MPO)
         notes.found.append(findings.animated(notes.file, frames))
-    if _orientation(picture) in range(2, 9):
+    if orientation_of(picture) in range(2, 9):
         notes.found.append(findings.rotated(notes.file, *stored))
     if picture.mode == "CMYK":
         notes.found.append(findings.cmyk(notes.file))
@@ -126,8 +126,9 @@ def _note_oddities(notes: _Notes, picture: Picture, kind: Kind, stored: Size) ->
         notes.found.append(findings.transparent(notes.file))
 
 
-def _orientation(picture: Picture) -> int:
-    with suppress(*_BROKEN):  # broken metadata hurts nobody: sd-scripts does not read it
+def orientation_of(picture: Picture) -> int:
+    """Return the EXIF orientation of an image, 1 where it has none."""
+    with suppress(*BROKEN):  # broken metadata hurts nobody: sd-scripts does not read it
         return int(picture.getexif().get(_ORIENTATION, 1))
     return 1
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lambdas.asset_worker import duplicates, findings, repository
 from lambdas.asset_worker.leases import Lease
+from lambdas.asset_worker.repository import FINDINGS_IN_RECORD
 from lambdas.core.bucket import StoredObject
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import SEVERITIES, Finding, Report
 from lambdas.datasets.schema import Dataset, DeclaredFile, is_image, stem_of
 
-FINDINGS_IN_RECORD = 20
 SIZES_IN_RECORD = 1000
 
 

@@ -1,12 +1,20 @@
-"""What the check of a dataset reads from the bucket and writes when it ends."""
+"""What the worker reads from the bucket, and writes when it ends its work on a dataset."""
+
+from collections.abc import Sequence
 
 from lambdas.asset_worker.leases import HELD, Lease, Lost
 from lambdas.core import bucket, clock, pending, table
+from lambdas.core.attributes import Item
 from lambdas.core.bucket import Span
-from lambdas.core.table import ConditionFailed, Update
-from lambdas.datasets.report_schema import Report
+from lambdas.core.ids import ulid_of
+from lambdas.core.table import ConditionFailed, Delete, Update, Write
+from lambdas.datasets import repository as datasets
+from lambdas.datasets.origin_schema import CropOrigin
+from lambdas.datasets.report_schema import Finding, Report
 from lambdas.datasets.repository import report_key
-from lambdas.datasets.schema import Dataset
+from lambdas.datasets.schema import Dataset, DeclaredFile, is_image
+
+FINDINGS_IN_RECORD = 20
 
 
 def read(key: str) -> bytes | None:
@@ -45,3 +53,88 @@ def settle(workspace: str, dataset: Dataset, lease: Lease, report: Report, whole
         )
     except ConditionFailed as error:
         raise Lost(f"the check of {dataset.id} was ended by another") from error
+
+
+def put_image(key: str, data: bytes) -> None:
+    """Write an image."""
+    bucket.put(key, data, content_type=f"image/{key.rpartition('.')[2].lower()}")
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a file within the bucket."""
+    bucket.copy(source, target)
+
+
+def copy_as_listed(source_bucket: str, file: DeclaredFile, target: str) -> bool:
+    """Copy a file that is imported; False when it has gone, or changed, since it was listed."""
+    assert file.source is not None
+    return bucket.copy(file.source, target, of=source_bucket, etag=file.source_etag or "")
+
+
+def released(dataset: Dataset) -> list[Write]:
+    """Return the writes by which a dataset that is being made no longer uses its original."""
+    if not isinstance(dataset.origin, CropOrigin):
+        return []
+    return [Delete(datasets.use_key(dataset.origin.dataset_id, dataset.id))]
+
+
+def hand_over(
+    workspace: str, dataset: Dataset, lease: Lease, files: Sequence[DeclaredFile] | None
+) -> None:
+    """Have a dataset that was made wait for its check. Raises Lost."""
+    changes = {"status": "validating"} | pending.values("validate_dataset", dataset.id)
+    _end(workspace, dataset, lease, files, changes)
+
+
+def refuse(
+    workspace: str,
+    dataset: Dataset,
+    lease: Lease,
+    files: Sequence[DeclaredFile] | None,
+    found: Sequence[Finding],
+) -> None:
+    """End the making of a dataset: `invalid`, with a report of what was found. Raises Lost."""
+    images = sum(is_image(file.name) for file in files or [])
+    captions = len(files or []) - images
+    whole = Report(images=images, captions=captions, errors=len(found), findings=list(found))
+    bucket.put(report_key(workspace, dataset.id, lease.token), whole.model_dump_json().encode())
+    in_record = whole.model_copy(update={"findings": whole.findings[:FINDINGS_IN_RECORD]})
+    changes = {
+        "status": "invalid",
+        "report": in_record.model_dump(mode="json"),
+        "report_id": lease.token,
+    }
+    _end(workspace, dataset, lease, files, changes)
+
+
+def _declared(workspace: str, dataset: Dataset, files: Sequence[DeclaredFile]) -> Item:
+    return {
+        # The same at each try, so that what a crash left is written over.
+        "files_id": datasets.put_files(workspace, dataset.id, files, ulid_of(dataset.id)),
+        "file_count": len(files),
+        "total_bytes": sum(file.size for file in files),
+    }
+
+
+def _end(
+    workspace: str,
+    dataset: Dataset,
+    lease: Lease,
+    files: Sequence[DeclaredFile] | None,
+    changes: Item,
+) -> None:
+    changes = changes | {"updated_at": clock.text(clock.now())}
+    if files is not None:
+        changes |= _declared(workspace, dataset, files)
+    assignments = ", ".join(f"#{name} = :{name}" for name in changes)
+    removed = ", ".join(f"#{name}" for name in pending.ATTRIBUTES if name not in changes)
+    values = {"lease": lease.token} | changes
+    try:
+        table.transact(
+            [
+                Update(lease.key, f"SET {assignments} REMOVE {removed}", values, HELD),
+                *released(dataset),
+            ]
+        )
+    except ConditionFailed as error:
+        raise Lost(f"the making of {dataset.id} was ended by another") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lambdas.asset_worker import validation
+from lambdas.asset_worker import crop, deletion, importing, validation
 from lambdas.asset_worker.leases import Lost
 from lambdas.core import clock, pending
 from lambdas.core.observability import logger
@@ -10,7 +10,13 @@ from lambdas.core.queue import Kind, Task
 
 Work = Callable[[str, str, float], None]
 
-_WORK: dict[Kind, Work] = {"validate_dataset": validation.validate}
+_WORK: dict[Kind, Work] = {
+    "validate_dataset": validation.validate,
+    "crop_dataset": crop.crop,
+    "import_dataset": importing.import_files,
+    "delete_dataset": deletion.delete,
+    "sweep_dataset": deletion.sweep,
+}
 
 
 def do(task: Task, deadline: float) -> None:

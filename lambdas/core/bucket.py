@@ -42,12 +42,10 @@ class Span:
     total_size: int
 
 
-def put(key: str, body: bytes, tagging: str = "") -> None:
-    """Write a JSON object whole, tagged as a query string says, `a=b&c=d`."""
+def put(key: str, body: bytes, tagging: str = "", content_type: str = "application/json") -> None:
+    """Write an object whole, tagged as a query string says, `a=b&c=d`."""
     tagged: Any = {"Tagging": tagging} if tagging else {}
-    aws.s3().put_object(
-        Bucket=_name(), Key=key, Body=body, ContentType="application/json", **tagged
-    )
+    aws.s3().put_object(Bucket=_name(), Key=key, Body=body, ContentType=content_type, **tagged)
 
 
 def read(key: str) -> bytes | None:
@@ -116,17 +114,37 @@ def opened(key: str) -> Iterator[Stream | None]:
         answer["Body"].close()
 
 
-def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-    """Yield what lies under a prefix in the order of the keys, 1,000 to a call."""
+def objects_under(prefix: str, *, after: str = "", of: str = "") -> Iterator[StoredObject]:
+    """Yield what lies under a prefix in the order of the keys, 1,000 to a call.
+
+    `of` is another bucket than ours.
+    """
     pages = aws.s3().get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=_name(), Prefix=prefix, StartAfter=after):
+    for page in pages.paginate(Bucket=of or _name(), Prefix=prefix, StartAfter=after):
         for entry in page.get("Contents", []):
             yield StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'))
 
 
-def copy(source: str, target: str) -> None:
-    """Copy an object of at most 5 GB within the bucket, on S3's side."""
-    aws.s3().copy_object(Bucket=_name(), Key=target, CopySource={"Bucket": _name(), "Key": source})
+def copy(source: str, target: str, *, of: str = "", etag: str = "") -> bool:
+    """Copy an object of at most 5 GB into the bucket, on S3's side and without its tags.
+
+    `of` is another bucket than ours to copy from, `etag` what the object must still have. Returns
+    False when it has not, or is gone.
+    """
+    still: Any = {"CopySourceIfMatch": f'"{etag}"'} if etag else {}
+    try:
+        aws.s3().copy_object(
+            Bucket=_name(),
+            Key=target,
+            CopySource={"Bucket": of or _name(), "Key": source},
+            TaggingDirective="REPLACE",  # reading them would take a permission more
+            **still,
+        )
+    except ClientError as error:
+        if etag and aws.error_code(error) in {"NoSuchKey", "PreconditionFailed"}:
+            return False
+        raise
+    return True
 
 
 def parts_of_upload(key: str, upload_id: str) -> list[StoredPart] | None:

@@ -100,6 +100,19 @@ def created(
     )
 
 
+def accepted(
+    app: APIGatewayRestResolver, body: BaseModel, path: str, *, replayed: bool = False
+) -> Response[Any]:
+    """Return 202 with what is being made and where it can be read: `path` below the stage."""
+    collection = path[: path.index("/", 1) + 1]
+    # Before the route's own path stands the stage, or the base path of a custom domain.
+    base = app.current_event.request_context.path.rpartition(collection)[0]
+    headers = {"Location": f"{base}{path}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
+    return Response(
+        status_code=HTTPStatus.ACCEPTED, content_type="application/json", body=body, headers=headers
+    )
+
+
 def request_id(event: Mapping[str, Any]) -> str:
     """Return the gateway's id of a request."""
     return str(event["requestContext"]["requestId"])

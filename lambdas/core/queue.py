@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lambdas.core import aws, settings
 
-Kind = Literal["validate_dataset"]
+Kind = Literal[
+    "validate_dataset", "crop_dataset", "import_dataset", "delete_dataset", "sweep_dataset"
+]
 
 
 class Task(BaseModel):

@@ -5,12 +5,20 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
-from lambdas.core import http
+from lambdas.core import http, revisions
 from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
-from lambdas.datasets import service
+from lambdas.core.revisions import IfMatch
+from lambdas.datasets import deriving, exporting, importing, service
+from lambdas.datasets.library_schema import (
+    DatasetChanges,
+    DatasetExport,
+    Imports,
+    NewCrop,
+    NewImport,
+)
 from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
     Dataset,
@@ -21,6 +29,8 @@ from lambdas.datasets.schema import (
 )
 
 app = http.resolver()
+
+ExportLimit = Annotated[int, Query(ge=1, le=500, description="How many files to answer at most.")]
 
 AtResolution = Annotated[
     int,
@@ -47,10 +57,87 @@ def list_datasets(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = Non
     return service.page(caller, limit, cursor)
 
 
+@app.post("/datasets/import", status_code=202, tags=["Datasets"], operation_id="importDatasets")
+def import_datasets(
+    caller: CurrentCaller, body: NewImport, idempotency_key: IdempotencyKey = None
+) -> Response[Imports]:
+    """Import folders from S3.
+
+    `aws s3 sync 100_demo s3://bucket/workspace/inbox/100_demo` puts a folder into the workspace's
+    inbox; this makes a dataset of it. Folders like 100_demo in a folder become a dataset each, and
+    a training takes them together. Copies are made: what lies in the inbox may be deleted
+    when the dataset is no longer `preparing`. Afterwards it is checked like any other.
+    """
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /datasets/import", body)
+    made, replayed = importing.import_folder(caller, body, attempt)
+    return http.accepted(app, made, f"/datasets/{made.datasets[0].id}", replayed=replayed)
+
+
 @app.get("/datasets/<dataset_id>", tags=["Datasets"], operation_id="getDataset")
-def get_dataset(caller: CurrentCaller, dataset_id: str) -> Dataset:
-    """Read a dataset."""
-    return service.get(caller, dataset_id)
+def get_dataset(caller: CurrentCaller, dataset_id: str) -> Response[Dataset]:
+    """Read a dataset.
+
+    The ETag in the answer's headers says how it stands, for `If-Match`.
+    """
+    dataset = service.get(caller, dataset_id)
+    return revisions.tagged(dataset, dataset.revision)
+
+
+@app.patch("/datasets/<dataset_id>", tags=["Datasets"], operation_id="updateDataset")
+def update_dataset(
+    caller: CurrentCaller, dataset_id: str, body: DatasetChanges, if_match: IfMatch = None
+) -> Response[Dataset]:
+    """Change a dataset's name, description or tags.
+
+    With `If-Match` only as long as nobody else has changed it.
+    """
+    dataset = service.change(caller, dataset_id, body, if_match)
+    return revisions.tagged(dataset, dataset.revision)
+
+
+@app.delete(
+    "/datasets/<dataset_id>", status_code=202, tags=["Datasets"], operation_id="deleteDataset"
+)
+def delete_dataset(caller: CurrentCaller, dataset_id: str) -> Dataset:
+    """Delete a dataset and its files.
+
+    Refused while a training uses it. It is `deleting` until all is gone, which takes some seconds,
+    up to four minutes where it was just being worked on, and can be read until then; its name is
+    free as soon as its removal has begun.
+    """
+    return service.delete(caller, dataset_id)
+
+
+@app.post(
+    "/datasets/<dataset_id>/crop", status_code=202, tags=["Datasets"], operation_id="cropDataset"
+)
+def crop_dataset(
+    caller: CurrentCaller, dataset_id: str, body: NewCrop, idempotency_key: IdempotencyKey = None
+) -> Response[Dataset]:
+    """Crop a dataset into a new one.
+
+    Captions come along, and the original stays as it is. Images are turned as their EXIF
+    orientation says. The new dataset is `preparing`, then checked like any other; one with images
+    that can't be cropped, animated ones say, is `invalid`, and its report names them:
+    completing it goes on without them.
+    """
+    attempt = Attempt.of(
+        caller.workspace, idempotency_key, f"POST /datasets/{dataset_id}/crop", body
+    )
+    made, replayed = deriving.crop(caller, dataset_id, body, attempt)
+    return http.accepted(app, made, f"/datasets/{made.id}", replayed=replayed)
+
+
+@app.get("/datasets/<dataset_id>/export", tags=["Datasets"], operation_id="exportDataset")
+def export_dataset(
+    caller: CurrentCaller, dataset_id: str, limit: ExportLimit = 500, cursor: Cursor = None
+) -> DatasetExport:
+    """Export a dataset.
+
+    Its manifest: each file with size, checksums and a URL to download it, which lives an hour at
+    most.
+    """
+    return exporting.page(caller, dataset_id, limit, cursor)
 
 
 @app.post("/datasets/<dataset_id>/uploads", tags=["Datasets"], operation_id="createDatasetUploads")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from lambdas.core import bucket, clock, pending, presign, table
 from lambdas.core.attributes import Item
@@ -12,7 +13,8 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import looks_like_id, ulid
 from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedDownload, SignedUpload
-from lambdas.core.table import Key, Put, Update
+from lambdas.core.queue import Kind
+from lambdas.core.table import ConditionFailed, Key, Put, Update, Write
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import Report
 from lambdas.datasets.schema import Dataset, DeclaredFile, File
@@ -47,15 +49,36 @@ class Kept:
     report_id: str | None
 
 
-def get(workspace: str, dataset_id: str) -> Kept:
-    """Return a dataset.
+def item_of(workspace: str, dataset_id: str) -> Item:
+    """Return a dataset's record, also while it is being deleted.
 
     Raises NotFound.
     """
     item = table.get(key_of(workspace, dataset_id)) if looks_like_id(dataset_id, "ds") else None
     if item is None:
-        raise NotFound(f"There is no dataset {dataset_id} in this workspace.")
+        raise no_such(dataset_id)
+    return item
+
+
+def get(workspace: str, dataset_id: str) -> Kept:
+    """Return a dataset that is not being deleted.
+
+    Raises NotFound.
+    """
+    item = item_of(workspace, dataset_id)
+    if item["status"] == "deleting":
+        raise no_such(dataset_id)
     return Kept(from_item(item), str(item["files_id"]), item.get("report_id"))
+
+
+def no_such(dataset_id: str) -> NotFound:
+    """Return the error for a dataset that is not there."""
+    return NotFound(f"There is no dataset {dataset_id} in this workspace.")
+
+
+def use_key(used_id: str, user_id: str) -> Key:
+    """Return where it stands that a training, or a crop, uses a dataset."""
+    return Key(f"{used_id}#use", user_id)
 
 
 def page(workspace: str, limit: int, after: str | None) -> table.Page:
@@ -63,32 +86,84 @@ def page(workspace: str, limit: int, after: str | None) -> table.Page:
     return table.query(f"{workspace}#dataset", limit=limit, after=after)
 
 
+def lock_of(workspace: str, name: str, dataset_id: str) -> Put:
+    """Return the write that takes a name."""
+    lock = name_key(workspace, name)
+    return Put({"pk": lock.pk, "sk": lock.sk, "id": dataset_id})
+
+
+def put_of(workspace: str, dataset: Dataset, files_id: str, waits_for: Kind | None = None) -> Put:
+    """Return the write of a new dataset; `waits_for` is what the worker is to do first."""
+    key = key_of(workspace, dataset.id)
+    item = {"pk": key.pk, "sk": key.sk, "files_id": files_id} | dataset.model_dump(mode="json")
+    return Put(item | (pending.values(waits_for, dataset.id) if waits_for else {}))
+
+
 def insert(
-    workspace: str, dataset: Dataset, files: Sequence[DeclaredFile], attempt: Attempt
+    workspace: str,
+    dataset: Dataset,
+    files: Sequence[DeclaredFile],
+    attempt: Attempt,
+    *others: Write,
+    waits_for: Kind | None = None,
 ) -> str | None:
     """Keep a new dataset: its files first, then the record, name and idempotency as one.
 
     Returns the id of the dataset that another attempt with the same key made first. Raises Conflict
-    when the name is in use. Of this one nothing is left then; where the answer of the database was
-    lost, all stays, since it may have been kept.
+    when the name is in use, ConditionFailed when one of the others can't be written. Of this one
+    nothing is left then; where the answer of the database was lost, all stays, since it may have
+    been kept.
     """
-    files_id = _put_files(workspace, dataset.id, files)
-    lock = name_key(workspace, dataset.name)
-    key = key_of(workspace, dataset.id)
-    item = {"pk": key.pk, "sk": key.sk, "files_id": files_id} | dataset.model_dump(mode="json")
+    made = [(dataset, files)]
+    return insert_all(workspace, made, attempt, *others, waits_for=waits_for)
+
+
+def insert_all(
+    workspace: str,
+    made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]],
+    attempt: Attempt,
+    *others: Write,
+    waits_for: Kind | None = None,
+) -> str | None:
+    """Keep new datasets as `insert` does, all or none.
+
+    Returns the ids of those that another attempt with the same key made first, a blank between.
+    """
+    lists = [(one.id, put_files(workspace, one.id, files)) for one, files in made]
+    locks = [lock_of(workspace, one.name, one.id) for one, _ in made]
+    puts = [
+        put_of(workspace, one, files_id, waits_for)
+        for (one, _), (_, files_id) in zip(made, lists, strict=True)
+    ]
     try:
         made_first = attempt.transact(
-            dataset.id,
-            Put({"pk": lock.pk, "sk": lock.sk, "id": dataset.id}),
-            Put(item),
-            taken=name_taken("dataset", dataset.name),
+            " ".join(one.id for one, _ in made),
+            *locks,
+            *puts,
+            *others,
+            taken=name_taken("dataset", made[0][0].name),
         )
-    except ServiceError:
-        bucket.delete(_files_key(workspace, dataset.id, files_id))
+    except (ServiceError, ConditionFailed) as error:
+        _delete_lists(workspace, lists)
+        if isinstance(error, ConditionFailed):
+            _raise_if_taken(error, made, len(attempt.record("")))
         raise
     if made_first is not None:
-        bucket.delete(_files_key(workspace, dataset.id, files_id))
+        _delete_lists(workspace, lists)
     return made_first
+
+
+def _delete_lists(workspace: str, lists: Sequence[tuple[str, str]]) -> None:
+    for dataset_id, files_id in lists:
+        bucket.delete(_files_key(workspace, dataset_id, files_id))
+
+
+def _raise_if_taken(
+    error: ConditionFailed, made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]], first: int
+) -> None:
+    for index, (dataset, _) in enumerate(made, first):
+        if index in error.found:
+            raise name_taken("dataset", dataset.name) from error
 
 
 def declared_files(workspace: str, dataset_id: str, files_id: str) -> list[DeclaredFile]:
@@ -107,7 +182,7 @@ def declare(
 
     Raises Conflict when another request changed the dataset meanwhile.
     """
-    new_files_id = _put_files(workspace, dataset.id, files)
+    new_files_id = put_files(workspace, dataset.id, files)
     changed = dataset.model_copy(
         update={
             "status": "uploading",
@@ -128,8 +203,18 @@ def delete_uploaded(workspace: str, dataset: Dataset, names: Sequence[str]) -> N
 
 def uploaded(workspace: str, dataset: Dataset) -> dict[str, StoredObject]:
     """Return each file that lies in the bucket, by name."""
-    prefix = f"{folder_of(workspace, dataset.id)}{dataset.prefix}/"
+    prefix = upload_key(workspace, dataset, "")
     return {found.key.removeprefix(prefix): found for found in bucket.objects_under(prefix)}
+
+
+def uploaded_after(
+    workspace: str, dataset: Dataset, after: str | None, limit: int
+) -> dict[str, StoredObject]:
+    """Return the next files that lie in the bucket, by name and in the order of the names."""
+    prefix = upload_key(workspace, dataset, "")
+    start = upload_key(workspace, dataset, after) if after else ""
+    found = islice(bucket.objects_under(prefix, after=start), limit)
+    return {one.key.removeprefix(prefix): one for one in found}
 
 
 def begin_check(workspace: str, dataset: Dataset, files_id: str) -> Dataset:
@@ -194,17 +279,21 @@ def _replace(
                 "#files_id = :old AND #status IN (:open, :refused)",
             )
         )
-    except table.ConditionFailed as error:
+    except ConditionFailed as error:
         raise Conflict(
             "Another request changed this dataset at the same moment. Read it and try again.",
             code="changed_meanwhile",
         ) from error
 
 
-def _put_files(workspace: str, dataset_id: str, files: Sequence[DeclaredFile]) -> str:
+def put_files(
+    workspace: str, dataset_id: str, files: Sequence[DeclaredFile], files_id: str | None = None
+) -> str:
+    """Write the list of a dataset's files; return its id, which is a new one unless given."""
     # An id of its own for each list: two requests at once must not write the same object.
-    files_id = ulid()
-    body = json.dumps([file.model_dump() for file in files], ensure_ascii=False)
+    files_id = files_id or ulid()
+    entries = [file.model_dump(exclude_none=True) for file in files]
+    body = json.dumps(entries, ensure_ascii=False)
     bucket.put(_files_key(workspace, dataset_id, files_id), body.encode())
     return files_id
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lambdas.core.names import Name
 from lambdas.core.presign import SignedDownload, SignedUpload
+from lambdas.datasets.origin_schema import Origin
 from lambdas.datasets.report_schema import Finding, Report
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
@@ -23,7 +24,7 @@ PREFIX_PATTERN = r"^[1-9][0-9]{0,3}_.+$"
 
 _PREFIX = re.compile(r"([1-9][0-9]{0,3})_(.+)", re.DOTALL)
 
-Status = Literal["uploading", "validating", "ready", "invalid", "deleting"]
+Status = Literal["uploading", "preparing", "validating", "ready", "invalid", "deleting"]
 CaptionPolicy = Literal["required", "subject", "empty"]
 
 
@@ -110,11 +111,16 @@ class File(BaseModel):
 
 
 class DeclaredFile(File):
-    """A file that a dataset is to have, with the id of the image that it is, or whose caption."""
+    """A file that a dataset is to have, with the id of the image that it is, or whose caption.
+
+    One that is imported says which object, as it was seen, it is a copy of.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
+    source: str | None = None
+    source_etag: str | None = None
 
 
 AnyFile = TypeVar("AnyFile", bound=File)
@@ -194,9 +200,10 @@ class Dataset(BaseModel):
     id: str
     name: str
     description: str
+    tags: list[str] = []
     status: Status = Field(
-        description="`validating` while the files are checked, then `ready` to be trained on, or "
-        "`invalid`, and `report` says why."
+        description="`preparing` while files are cropped or imported, `validating` while they are "
+        "checked, then `ready` to be trained on, or `invalid`, and `report` says why."
     )
     prefix: str
     repeats: int = Field(description="How often each image is seen within one epoch.")
@@ -205,8 +212,10 @@ class Dataset(BaseModel):
     file_count: int
     total_bytes: int
     report: Report | None = Field(default=None, description="null until the files were checked.")
+    origin: Origin | None = Field(default=None, description="null where files were uploaded.")
     created_at: datetime
     updated_at: datetime
+    revision: int = Field(default=1, description="Grows with each PATCH; the ETag is made of it.")
 
 
 class FileUpload(BaseModel):

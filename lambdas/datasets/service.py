@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from lambdas.core import clock, pages, queue
+from lambdas.core import clock, pages, queue, revisions
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, pointer
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
-from lambdas.datasets import buckets, declaring, images, repository
+from lambdas.datasets import buckets, changing, declaring, deleting, images, repository
 from lambdas.datasets.images import Image
+from lambdas.datasets.library_schema import DatasetChanges
 from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
     Dataset,
@@ -42,8 +43,44 @@ def create(caller: Caller, request: NewDataset, attempt: Attempt) -> tuple[Datas
 
 
 def get(caller: Caller, dataset_id: str) -> Dataset:
-    """Return one dataset."""
-    return repository.get(caller.workspace, dataset_id).dataset
+    """Return one dataset, also while it is being deleted."""
+    return repository.from_item(repository.item_of(caller.workspace, dataset_id))
+
+
+def change(
+    caller: Caller, dataset_id: str, changes: DatasetChanges, if_match: str | None
+) -> Dataset:
+    """Change name, description or tags of a dataset.
+
+    What stands as asked already is a retry, and answered as such. Raises PreconditionFailed when
+    `if_match` is another ETag than the dataset's, and Conflict when the name is in use.
+    """
+    dataset = repository.get(caller.workspace, dataset_id).dataset
+    asked = changes.asked()
+    if asked == dataset.model_dump(include=set(asked)):
+        return dataset
+    if not revisions.matches(if_match, dataset.revision):
+        raise revisions.stale(dataset.revision)
+    expected = None if if_match is None else dataset.revision
+    return changing.change(caller.workspace, dataset, asked, expected)
+
+
+def delete(caller: Caller, dataset_id: str) -> Dataset:
+    """Have the worker remove a dataset; one that is being removed is answered as it is.
+
+    Raises Conflict when a training uses it, or a crop of it is being made.
+    """
+    item = repository.item_of(caller.workspace, dataset_id)
+    dataset = repository.from_item(item)
+    if "doomed" in item:
+        return dataset
+    mark = deleting.mark(item)
+    if users := deleting.users_of(dataset_id):
+        found = deleting.restore(mark)
+        if not (found and "doomed" in found):  # they ended, and the worker was quicker
+            raise deleting.in_use(caller.workspace, dataset, users)
+    queue.send(Task(kind="delete_dataset", workspace=caller.workspace, id=dataset_id))
+    return dataset.model_copy(update={"status": "deleting"})
 
 
 def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Dataset]:

@@ -155,7 +155,8 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
             "AssetWorkerFunctionRole",
             {
                 BUCKET: {"s3:ListBucket"},
-                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject"},
+                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
+                f"{BUCKET}/*/inbox/*": {"s3:GetObject"},
             },
         ),
         ("AccessFunctionRole", {}),
@@ -261,3 +262,19 @@ def test_a_job_in_a_vpc_may_make_its_network_interfaces(synthesize_with, deploye
 
     assert "ec2:CreateNetworkInterface" in by_resource(inside, "TrainingRole", "ec2")["*"]
     assert by_resource(deployed, "TrainingRole", "ec2") == {}
+
+
+def test_a_folder_to_import_from_is_listed_by_one_function_and_read_by_the_worker(synthesize_with):
+    given = synthesize_with(import_prefixes={"acme": ["s3://team-data/rabbits/"]})
+
+    bucket = "arn:<AWS::Partition>:s3:::team-data"
+    listing = by_resource(given, "DatasetsFunctionRole", "s3")
+    reading = by_resource(given, "AssetWorkerFunctionRole", "s3")
+    assert listing[bucket] == {"s3:ListBucket"}
+    assert reading[f"{bucket}/rabbits/*"] == {"s3:GetObject"}
+    assert bucket not in reading
+    (statement,) = [s for s in given.allowed("DatasetsFunctionRole") if bucket in s.resources]
+    assert json.loads(statement.condition) == {"StringLike": {"s3:prefix": ["rabbits/*"]}}
+    environment = given.of_type("AWS::Lambda::Function")["DatasetsFunction"]["Environment"]
+    told = json.loads(environment["Variables"]["IMPORT_PREFIXES"])
+    assert told == {"acme": ["s3://team-data/rabbits/"]}

@@ -14,6 +14,7 @@ LENT = {
     *("failures", "settings", "safetensors", "inspection"),
     *("remote_url", "remote_http", "download"),
     *("images", "report_schema", "arithmetic", "buckets"),
+    *("deleting", "declaring", "origin_schema"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {

@@ -1,0 +1,116 @@
+"""The deletion of a dataset: doomed, emptied in slices, forgotten, and swept up after an hour.
+
+Whoever was given a URL to upload to may use it for an hour, also when the dataset is gone. So a
+note stays behind, and what arrived late is removed then.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from lambdas.asset_worker import leases, repository
+from lambdas.asset_worker.leases import HELD, Lease, Lost
+from lambdas.core import bucket, clock, pending, queue, table
+from lambdas.core.attributes import Item
+from lambdas.core.observability import logger
+from lambdas.core.presign import LIFE_SECONDS
+from lambdas.core.queue import Kind, Task
+from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
+from lambdas.datasets import deleting, images
+from lambdas.datasets import repository as datasets
+
+SWEPT_AFTER_SECONDS = LIFE_SECONDS + 600
+FILES_AT_ONCE = 1000
+_OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
+
+
+def delete(workspace: str, dataset_id: str, deadline: float) -> None:
+    """Delete a dataset that is marked, or go on with it, until `deadline` (monotonic seconds).
+
+    One that is used is given back its status: the request that marked it broke off.
+    """
+    lease = _taken(datasets.key_of(workspace, dataset_id), "delete_dataset")
+    if lease is None:
+        return
+    if "doomed" not in lease.item:
+        if deleting.users_of(dataset_id):
+            deleting.restore(deleting.mark_of(lease.item))
+            return
+        _doom(workspace, lease)
+    if _emptied(workspace, lease, "delete_dataset", deadline):
+        note = _note(workspace, dataset_id)
+        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), Put(note, None))
+
+
+def sweep(workspace: str, dataset_id: str, deadline: float) -> None:
+    """Remove what arrived for a dataset after it was deleted, and the note of it."""
+    lease = _taken(_note_key(workspace, dataset_id), "sweep_dataset")
+    if lease and _emptied(workspace, lease, "sweep_dataset", deadline):
+        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}))
+
+
+def _taken(key: Key, kind: Kind) -> Lease | None:
+    lease = leases.take(key, kind)
+    if lease is None:
+        logger.info("nothing to do", dataset_id=key.sk)
+    return lease
+
+
+def _doom(workspace: str, lease: Lease) -> None:
+    """Say that nobody uses it, from which on it can't be restored, and free its name."""
+    dataset = datasets.from_item(lease.item)
+    lock = datasets.name_key(workspace, str(lease.item["name"]))
+    _write(
+        lease,
+        Update(lease.key, "SET #doomed = :yes", {"lease": lease.token, "yes": True}, HELD),
+        Delete(lock, _OURS_OR_GONE, {"id": dataset.id}),
+        *repository.released(dataset),
+    )
+
+
+def _emptied(workspace: str, lease: Lease, kind: Kind, deadline: float) -> bool:
+    """Remove files and images; say whether there was time for all, else a message goes on."""
+    for _ in _removed(workspace, lease.key.sk):
+        leases.renew(lease)
+        if time.monotonic() > deadline:
+            leases.give_back(lease)
+            queue.send(Task(kind=kind, workspace=workspace, id=lease.key.sk))
+            return False
+    return True
+
+
+def _removed(workspace: str, dataset_id: str) -> Iterator[None]:
+    """Remove all that lies in the bucket and the images in the table, and yield at each slice."""
+    stored = bucket.objects_under(datasets.folder_of(workspace, dataset_id))
+    for keys in _slices(found.key for found in stored):
+        bucket.delete_all(keys)
+        yield
+    known = table.query_all(images.partition_of(dataset_id))
+    for ids in _slices(str(item["sk"]) for item in known):
+        images.forget(dataset_id, ids)
+        yield
+
+
+def _slices(found: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(found)
+    while some := list(islice(rest, FILES_AT_ONCE)):
+        yield some
+
+
+def _note_key(workspace: str, dataset_id: str) -> Key:
+    return Key(f"{workspace}#dataset#gone", dataset_id)
+
+
+def _note(workspace: str, dataset_id: str) -> Item:
+    key = _note_key(workspace, dataset_id)
+    later = {"next_check_at": clock.text(clock.later(SWEPT_AFTER_SECONDS))}
+    return {"pk": key.pk, "sk": key.sk} | pending.values("sweep_dataset", dataset_id) | later
+
+
+def _write(lease: Lease, *writes: Write) -> None:
+    try:
+        table.transact(writes)
+    except ConditionFailed as error:
+        if 0 not in error.found:
+            raise
+        raise Lost(f"the deletion of {lease.key.sk} is another's") from error

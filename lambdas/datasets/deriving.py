@@ -1,0 +1,76 @@
+"""Datasets that the worker makes: cropped from another one, copied from S3."""
+
+from lambdas.core import clock, queue
+from lambdas.core.caller import Caller
+from lambdas.core.errors import Conflict
+from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import new_id
+from lambdas.core.queue import Task
+from lambdas.core.table import Check, ConditionFailed, Put
+from lambdas.datasets import repository
+from lambdas.datasets.library_schema import NewCrop
+from lambdas.datasets.origin_schema import CropOrigin
+from lambdas.datasets.schema import Dataset
+
+
+def crop(
+    caller: Caller, source_id: str, request: NewCrop, attempt: Attempt
+) -> tuple[Dataset, bool]:
+    """Have the worker crop a dataset into a new one; say whether an earlier attempt had.
+
+    Raises Conflict when the name is in use or the dataset is not ready.
+    """
+    made = attempt.made_before()
+    if made is None:
+        source = repository.get(caller.workspace, source_id).dataset
+        if source.status != "ready":
+            raise _not_ready(source.name, source.status)
+        dataset = _draft(source, request)
+        made = _insert(caller.workspace, source, dataset, attempt)
+        if made is None:
+            task = Task(kind="crop_dataset", workspace=caller.workspace, id=dataset.id)
+            queue.send(task)
+            return dataset, False
+    return repository.get(caller.workspace, made).dataset, True
+
+
+def _insert(workspace: str, source: Dataset, dataset: Dataset, attempt: Attempt) -> str | None:
+    use = repository.use_key(source.id, dataset.id)
+    try:
+        return repository.insert(
+            workspace,
+            dataset,
+            [],
+            attempt,
+            # As long as the crop lasts the source can't be deleted.
+            Check(repository.key_of(workspace, source.id), "#status = :ready", {"ready": "ready"}),
+            Put({"pk": use.pk, "sk": use.sk}),
+            waits_for="crop_dataset",
+        )
+    except ConditionFailed as error:
+        raise _not_ready(source.name, "no longer ready") from error
+
+
+def _draft(source: Dataset, request: NewCrop) -> Dataset:
+    moment = clock.now()
+    return Dataset(
+        id=new_id("ds"),
+        name=request.name,
+        description=request.description,
+        status="preparing",
+        prefix=source.prefix,
+        repeats=source.repeats,
+        subject=source.subject,
+        caption_policy=source.caption_policy,
+        file_count=0,
+        total_bytes=0,
+        origin=CropOrigin(dataset_id=source.id, resolution=request.resolution, mode=request.mode),
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+def _not_ready(name: str, status: str) -> Conflict:
+    return Conflict(
+        f"{name} is {status}: it can be cropped when it is ready.", code="dataset_not_ready"
+    )

@@ -1,0 +1,109 @@
+"""What the API takes and tells where a dataset is changed, copied or handed out."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lambdas.core.names import Name
+from lambdas.core.pages import Page
+from lambdas.core.presign import SignedDownload
+from lambdas.core.tags import Tags
+from lambdas.datasets.origin_schema import CropMode
+from lambdas.datasets.schema import PREFIX_PATTERN, CaptionPolicy, Dataset, check_prefix
+
+
+class DatasetChanges(BaseModel):
+    """What is to change of a dataset; what is absent stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name | None = None
+    description: Annotated[str, Field(max_length=1000)] | None = None
+    tags: Tags | None = Field(default=None, description="All of them: they replace those there.")
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.asked():
+            raise ValueError("name, description or tags: give at least one that is not null")
+        return self
+
+    def asked(self) -> dict[str, Any]:
+        """Return the fields that are to change."""
+        return self.model_dump(exclude_none=True)
+
+
+class NewCrop(BaseModel):
+    """A dataset that is to be cropped from another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Of the new dataset.")
+    description: str = Field(default="", max_length=1000)
+    resolution: int = Field(
+        ge=64, le=2048, multiple_of=64, description="In pixels; 512 for SD 1.5, 1024 for SDXL."
+    )
+    mode: CropMode = Field(
+        default="center",
+        description="`center` makes squares of that side around the middle. `fit` keeps the shape: "
+        "each image becomes as large as the bucket that it falls into at that resolution. Neither "
+        "enlarges an image.",
+    )
+
+
+class NewImport(BaseModel):
+    """A folder in S3 that is to become a dataset, or several."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(
+        description="Of the dataset. Where several folders are imported, each dataset has this "
+        "name, a dash and its folder's name, or its number where that is no name of ours."
+    )
+    description: str = Field(default="", max_length=1000)
+    s3_uri: str = Field(
+        max_length=1100,
+        description="A folder of the workspace's inbox, or of a place that the deployment gives "
+        "it: images and captions as they are uploaded else.",
+        examples=["s3://bucket/acme/inbox/100_demo"],
+    )
+    prefix: Annotated[str, AfterValidator(check_prefix)] | None = Field(
+        default=None,
+        description="Repeats, an underscore, the subject. Absent: the folder's own name, or those "
+        "of the folders in it.",
+        json_schema_extra={"pattern": PREFIX_PATTERN},
+        examples=["100_demo"],
+    )
+    caption_policy: CaptionPolicy = "required"
+
+
+class Imports(BaseModel):
+    """The datasets that an import makes, one for each folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    datasets: list[Dataset]
+    passed_over: int = Field(
+        description="How many other files lie there: neither image nor caption, or in no folder "
+        "like 100_demo. 0 when an earlier request is answered again."
+    )
+
+
+class ExportedFile(BaseModel):
+    """A file of a dataset and where it is to be had."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str = Field(
+        description="Folder and name, as Kohya's tools expect them.",
+        examples=["10_tusiji/demo1.png"],
+    )
+    size: int = Field(description="In bytes.")
+    etag: str = Field(description="S3's: of a file that was sent in one piece mostly its MD5.")
+    sha256: str | None = Field(description="Of an image that was checked, else null.")
+    download: SignedDownload = Field(description="Lives an hour at most.")
+
+
+class DatasetExport(Page[ExportedFile]):
+    """The manifest of a dataset: its files in the order of their names, a page at a time."""
+
+    dataset: Dataset
