@@ -90,7 +90,7 @@ class LoraStack(cdk.Stack):
         self.training_status = self._function(
             "TrainingStatusFunction",
             "lambdas.training_status.handler.handler",
-            environment=jobs,
+            environment=jobs | assets,
             timeout=cdk.Duration.seconds(300),
         )
         self.asset_worker = self._function(
@@ -175,10 +175,11 @@ class LoraStack(cdk.Stack):
         grant(self.training_status.role, "*/models/*", "GetObject", "PutObject")
         may_list(self.training_status.role)
         grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject")
+        grant(self.asset_worker.role, "*/trainings/*", "GetObject")
         may_list(self.asset_worker.role)
 
     def _grant_queue(self) -> None:
-        for function in (self.datasets, self.models, self.asset_worker):
+        for function in (self.datasets, self.models, self.asset_worker, self.training_status):
             self.assets.grant_send(function.role)
 
     def _grant_jobs(self) -> None:

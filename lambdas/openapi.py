@@ -26,9 +26,11 @@ _PROBLEMS = {
     "403": "The token's role does not allow this.",
     "404": "There is no such thing in this workspace.",
     "409": "A name in use, or a state that does not allow this.",
+    "412": "Someone changed the thing since it was read.",
     "413": "The body is over 10 MB.",
     "415": "The body is not application/json.",
     "422": "Understood and refused: every fault is named.",
+    "428": "If-Match is missing: say which state is replaced.",
     "429": "A limit is reached: wait as long as Retry-After says.",
     "500": "Something broke on our side.",
     "503": "A service behind ours refuses for now.",
@@ -93,7 +95,8 @@ def _head() -> dict[str, Any]:
         ],
         "security": [{"bearer": []}],
         "tags": [
-            {"name": name} for name in ("Datasets", "Models", "Trainings", "Access", "Service")
+            {"name": name}
+            for name in ("Datasets", "Captions", "Models", "Trainings", "Access", "Service")
         ],
         "paths": {},
         "components": {
@@ -144,9 +147,15 @@ def _answer_problems(operation: dict[str, Any]) -> None:
     for status in _PROBLEMS:
         if open_to_all and status not in {"429", "500", "504"}:
             continue
+        if status in {"412", "428"} and not _is_conditional(operation):
+            continue
         if status in {"413", "415"} and "requestBody" not in operation:
             continue
         responses[status] = {"$ref": f"#/components/responses/{status}"}
+
+
+def _is_conditional(operation: dict[str, Any]) -> bool:
+    return any(one["name"].lower() == "if-match" for one in operation.get("parameters", []))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from lambdas.core import bucket, clock, pending, table
 from lambdas.core.bucket import Span
 from lambdas.core.table import ConditionFailed, Update
 from lambdas.datasets.report_schema import Report
-from lambdas.datasets.repository import report_key
+from lambdas.datasets.repository import key_of, report_key
 from lambdas.datasets.schema import Dataset
 
 
@@ -17,6 +17,28 @@ def read(key: str) -> bytes | None:
 def read_first(key: str, count: int) -> Span | None:
     """Return the first bytes of a file and its size, None when there is none."""
     return bucket.read_span(key, 0, count - 1)
+
+
+def refresh(workspace: str, dataset: Dataset, report_id: str, report: Report, whole: bytes) -> None:
+    """Put a report in the place of the one that a dataset has, unless it was checked meanwhile."""
+    bucket.put(report_key(workspace, dataset.id, report_id), whole)
+    values = {
+        "report": report.model_dump(mode="json"),
+        "report_id": report_id,
+        "status": dataset.status,
+        "now": clock.text(clock.now()),
+    }
+    try:
+        table.write(
+            Update(
+                key_of(workspace, dataset.id),
+                "SET #report = :report, #updated_at = :now",
+                values,
+                "#report_id = :report_id AND #status = :status",
+            )
+        )
+    except ConditionFailed:
+        return
 
 
 def settle(workspace: str, dataset: Dataset, lease: Lease, report: Report, whole: bytes) -> None:

@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 
-from lambdas.asset_worker import validation
+from lambdas.asset_worker import proposing, settling, validation
 from lambdas.asset_worker.leases import Lost
 from lambdas.core import clock, pending
 from lambdas.core.observability import logger
 from lambdas.core.queue import Kind, Task
+from lambdas.datasets import caption_edits
 
 Work = Callable[[str, str, float], None]
 
-_WORK: dict[Kind, Work] = {"validate_dataset": validation.validate}
+_WORK: dict[Kind, Work] = {
+    "validate_dataset": validation.validate,
+    "settle_captions": settling.settle,
+    "edit_captions": caption_edits.run,
+    "store_proposals": proposing.store,
+}
 
 
 def do(task: Task, deadline: float) -> None:

@@ -7,8 +7,10 @@
     ├── NotFound                  404  no such thing in this workspace
     ├── MethodNotAllowed          405  the path exists, the method does not
     ├── Conflict                  409  a name in use, a status that does not allow it
+    ├── PreconditionFailed        412  what If-Match names is not what stands there now
     ├── UnsupportedMediaType      415  the body is not application/json
     ├── Unprocessable             422  read, understood and refused: every fault named
+    ├── PreconditionRequired      428  a change that must say what it replaces, by If-Match
     ├── TooManyRequests           429  a limit of the workspace is reached
     └── Unavailable               503  a service that we need refuses or is throttled: try again
 
@@ -97,6 +99,18 @@ class Conflict(ServiceError):
     """The state of the thing, or a name in use, does not allow it."""
 
     default_code = "conflict"
+
+
+class PreconditionFailed(ServiceError):
+    """Someone else changed the thing since the caller read it."""
+
+    default_code = "precondition_failed"
+
+
+class PreconditionRequired(ServiceError):
+    """A change that would overwrite something must say which state of it."""
+
+    default_code = "precondition_required"
 
 
 class UnsupportedMediaType(ServiceError):

@@ -16,7 +16,7 @@ from lambdas.core import aws, caller, errors, problems
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
-_EXPOSED = ["Location", "Retry-After", "Idempotent-Replayed"]
+_EXPOSED = ["ETag", "Location", "Retry-After", "Idempotent-Replayed"]
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 IdempotencyKey = Annotated[
@@ -38,7 +38,10 @@ def resolver() -> APIGatewayRestResolver:
         cors=CORSConfig(
             allow_origin="*",
             max_age=3600,
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_headers=[
+                *("Authorization", "Content-Type", "Idempotency-Key"),
+                *("If-Match", "If-None-Match"),
+            ],
             expose_headers=_EXPOSED,
         ),
         serializer=_to_json,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lambdas.core import aws, settings
 
-Kind = Literal["validate_dataset"]
+Kind = Literal["validate_dataset", "settle_captions", "edit_captions", "store_proposals"]
 
 
 class Task(BaseModel):

@@ -10,7 +10,7 @@ from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
-from lambdas.datasets import service
+from lambdas.datasets import caption_routes, review_routes, service
 from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
     Dataset,
@@ -105,4 +105,6 @@ def list_dataset_images(
     return service.image_page(caller, dataset_id, limit, cursor)
 
 
+app.include_router(caption_routes.router)
+app.include_router(review_routes.router)
 handler = http.handler_of(app)

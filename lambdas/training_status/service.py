@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from lambdas.core import aws, bucket, clock
+from lambdas.core import aws, bucket, clock, queue
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.ids import sibling
 from lambdas.core.observability import logger
+from lambdas.core.queue import Task
 from lambdas.core.table import ConditionFailed
 from lambdas.models import repository as models
 from lambdas.models.inspection import inspect
@@ -170,6 +171,7 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
     state = seen if seen and seen.status in _ENDED else told
     lora = _registered_lora(kept, partial=state.status != "Completed")
     status, failure = _verdict(kept.training, state, lora)
+    proposes = repository.has_proposals(workspace, training_id)
     transitions.end(
         workspace,
         kept.training,
@@ -184,8 +186,11 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
             billable_seconds=state.billable_seconds,
             started_at=state.started_at,
             ended_at=state.ended_at,
+            proposes=proposes,
         ),
     )
+    if proposes:
+        queue.send(Task(kind="store_proposals", workspace=workspace, id=training_id))
 
 
 def _verdict(

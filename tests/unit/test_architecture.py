@@ -13,6 +13,8 @@ LENT = {
     *("repository", "transitions", "schema", "launcher"),
     *("failures", "settings", "safetensors", "inspection"),
     *("images", "report_schema", "arithmetic", "buckets"),
+    *("leases", "captions", "findings", "caption_files", "caption_writes", "caption_edits"),
+    *("caption_text", "proposals"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {
