@@ -5,7 +5,7 @@ the edit, so that an edit which was cut off goes on and does nothing twice.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lambdas.asset_worker import leases
 from lambdas.asset_worker.leases import HELD, Lease, Lost
@@ -34,6 +34,7 @@ AT_ONCE = 96
 MOST_ATTEMPTS = 5
 _MOST_SKIPPED = 50
 _MOST_EXAMPLES = 5
+_OVER = "over"  # no id of an image is this
 _BROKE_OFF = (
     "The change broke off several times. Some captions may be changed; do it again, and if it "
     "stays tell whoever runs this service."
@@ -87,7 +88,9 @@ def run(workspace: str, dataset_id: str, deadline: float) -> None:
     lease = leases.take(key_of(workspace, dataset_id), KIND)
     if lease is None:
         return
-    work = _Work(lease, _from_item(lease.item), str(lease.item["token_id"]))
+    work = _Work(
+        lease, _from_item(lease.item), str(lease.item["token_id"]), lease.item.get("after")
+    )
     if lease.attempts >= MOST_ATTEMPTS:
         logger.error("giving up an edit of captions", dataset_id=dataset_id)
         _end(work, "failed", _BROKE_OFF)
@@ -114,16 +117,13 @@ class _Work:
     lease: Lease
     edit: CaptionEdit
     token_id: str
-    after: str | None = field(default=None)
-
-    def __post_init__(self) -> None:
-        self.after = self.lease.item.get("after")
+    after: str | None
 
 
 def _go_on(work: _Work, workspace: str, dataset_id: str, deadline: float) -> bool:
     """Do slice after slice; say whether it was the last."""
     assert work.edit.id
-    while True:
+    while work.after != _OVER:
         place = Place(workspace, repository.get(workspace, dataset_id).dataset)
         if place.dataset.status == "deleting":
             raise NotFound("The dataset is being deleted.")
@@ -132,13 +132,12 @@ def _go_on(work: _Work, workspace: str, dataset_id: str, deadline: float) -> boo
         done, work.after = _slice(place, work, author)
         work.edit = _with(work.edit, done)
         _keep(work)
-        if work.after is None:
-            return True
         if time.monotonic() > deadline:
-            return False
+            break
+    return work.after == _OVER
 
 
-def _slice(place: Place, work: _Work, author: Author) -> tuple[Step, str | None]:
+def _slice(place: Place, work: _Work, author: Author) -> tuple[Step, str]:
     """Do the next images, or proposals; return what was done and where the next slice begins."""
     dataset_id, action = place.dataset.id, work.edit.action
     if action.kind in {"accept_proposals", "refuse_proposals"}:
@@ -154,7 +153,7 @@ def _slice(place: Place, work: _Work, author: Author) -> tuple[Step, str | None]
         seen = [images.from_item(item) for item in found.items]
         caption_files.write_all(place, caption_files.unwritten_of(seen))
         step = caption_steps.carry_out(place, action, seen, author)
-    return step, found.last.sk if found.last else None
+    return step, found.last.sk if found.last else _OVER
 
 
 def _keep(work: _Work) -> None:
@@ -162,7 +161,7 @@ def _keep(work: _Work) -> None:
         mode="json",
         include={"looked_at", "changed", "skipped", "examples", "skipped_images"},
     )
-    _write(work, told | {"after": work.after or ""})
+    _write(work, told | {"after": work.after})
     leases.renew(work.lease)
 
 

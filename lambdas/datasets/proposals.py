@@ -25,7 +25,7 @@ class Proposal(BaseModel):
     tags: tuple[str, ...]
     tagger: str
     training_id: str
-    base: str | None
+    base: str | None = None
     proposed_at: datetime
 
 
