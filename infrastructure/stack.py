@@ -94,7 +94,7 @@ class LoraStack(cdk.Stack):
         self.training_status = self._function(
             "TrainingStatusFunction",
             "lambdas.training_status.handler.handler",
-            environment=jobs,
+            environment=jobs | assets,
             timeout=cdk.Duration.seconds(300),
         )
         self.asset_worker = self._function(
@@ -187,13 +187,14 @@ class LoraStack(cdk.Stack):
         may_list(self.training_status.role)
         grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
         grant(self.asset_worker.role, "*/inbox/*", "GetObject")
+        grant(self.asset_worker.role, "*/trainings/*", "GetObject")
         may_list(self.asset_worker.role)
         folders = {uri for given in self._settings.import_prefixes.values() for uri in given}
         for uri in sorted(folders):
             self.storage.grant_import(self.datasets.role, self.asset_worker.role, uri)
 
     def _grant_queue(self) -> None:
-        for function in (self.datasets, self.models, self.asset_worker):
+        for function in (self.datasets, self.models, self.asset_worker, self.training_status):
             self.assets.grant_send(function.role)
 
     def _grant_jobs(self) -> None:

@@ -31,6 +31,7 @@ _PROBLEMS = {
     "413": "The body is over 10 MB.",
     "415": "The body is not application/json.",
     "422": "Understood and refused: every fault is named.",
+    "428": "If-Match is missing: say which state is replaced.",
     "429": "A limit is reached: wait as long as Retry-After says.",
     "500": "Something broke on our side.",
     "503": "A service behind ours refuses for now.",
@@ -110,7 +111,8 @@ def _head() -> dict[str, Any]:
         ],
         "security": [{"bearer": []}],
         "tags": [
-            {"name": name} for name in ("Datasets", "Models", "Trainings", "Access", "Service")
+            {"name": name}
+            for name in ("Datasets", "Captions", "Models", "Trainings", "Access", "Service")
         ],
         "paths": {},
         "components": {
@@ -161,14 +163,14 @@ def _answer_problems(operation: dict[str, Any]) -> None:
     for status in _PROBLEMS:
         if open_to_all and status not in {"429", "500", "504"}:
             continue
-        if status == "412" and not _takes_if_match(operation):
+        if status in {"412", "428"} and not _is_conditional(operation):
             continue
         if status in {"413", "415"} and "requestBody" not in operation:
             continue
         responses[status] = {"$ref": f"#/components/responses/{status}"}
 
 
-def _takes_if_match(operation: dict[str, Any]) -> bool:
+def _is_conditional(operation: dict[str, Any]) -> bool:
     return any(one["name"].lower() == "if-match" for one in operation.get("parameters", []))
 
 

@@ -7,6 +7,7 @@ note stays behind, and what arrived late is removed then.
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TypeVar
 
 from lambdas.asset_worker import leases, repository
 from lambdas.asset_worker.leases import HELD, Lease, Lost
@@ -16,11 +17,12 @@ from lambdas.core.observability import logger
 from lambdas.core.presign import LIFE_SECONDS
 from lambdas.core.queue import Kind, Task
 from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
-from lambdas.datasets import deleting, images
+from lambdas.datasets import caption_edits, caption_writes, deleting, images, proposals
 from lambdas.datasets import repository as datasets
 
 SWEPT_AFTER_SECONDS = LIFE_SECONDS + 600
 FILES_AT_ONCE = 1000
+_One = TypeVar("_One")
 _OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
 
 
@@ -80,18 +82,29 @@ def _emptied(workspace: str, lease: Lease, kind: Kind, deadline: float) -> bool:
 
 
 def _removed(workspace: str, dataset_id: str) -> Iterator[None]:
-    """Remove all that lies in the bucket and the images in the table, and yield at each slice."""
+    """Remove all that lies in the bucket and in the table, and yield at each slice."""
     stored = bucket.objects_under(datasets.folder_of(workspace, dataset_id))
     for keys in _slices(found.key for found in stored):
         bucket.delete_all(keys)
         yield
-    known = table.query_all(images.partition_of(dataset_id))
-    for ids in _slices(str(item["sk"]) for item in known):
-        images.forget(dataset_id, ids)
+    for items in _slices(_kept_of(workspace, dataset_id)):
+        table.delete_all(items)
         yield
 
 
-def _slices(found: Iterable[str]) -> Iterator[list[str]]:
+def _kept_of(workspace: str, dataset_id: str) -> Iterator[Key]:
+    """Yield where the images lie in the table, and all that captions leave there."""
+    for pk in (
+        images.partition_of(dataset_id),
+        caption_writes.versions_of(dataset_id),
+        proposals.partition_of(dataset_id),
+    ):
+        yield from (Key(pk, str(item["sk"])) for item in table.query_all(pk))
+    yield caption_writes.marker_key(workspace, dataset_id)
+    yield caption_edits.key_of(workspace, dataset_id)
+
+
+def _slices(found: Iterable[_One]) -> Iterator[list[_One]]:
     rest = iter(found)
     while some := list(islice(rest, FILES_AT_ONCE)):
         yield some

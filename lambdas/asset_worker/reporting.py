@@ -10,7 +10,7 @@ from lambdas.asset_worker.repository import FINDINGS_IN_RECORD
 from lambdas.core.bucket import StoredObject
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import SEVERITIES, Finding, Report
-from lambdas.datasets.schema import Dataset, DeclaredFile, is_image, stem_of
+from lambdas.datasets.schema import Dataset, DeclaredFile, caption_of, is_image, stem_of
 
 SIZES_IN_RECORD = 1000
 
@@ -26,15 +26,34 @@ def settle(
     """End a check with what was found. Raises Lost."""
     images = [known[file.id] for file in files if is_image(file.name) and file.name in objects]
     found = _ordered(_findings(files, objects, images))
-    _end(workspace, dataset, lease, _report(files, found, _sizes(images)))
+    _end(workspace, dataset, lease, _report(files, found, _sizes(images), images))
+
+
+def anew(
+    files: Sequence[DeclaredFile],
+    objects: Mapping[str, StoredObject],
+    known: Mapping[str, Image],
+) -> tuple[Report | None, bytes]:
+    """Return the report on what is known, in short and whole; None where not all was looked at."""
+    there = [file for file in files if is_image(file.name) and file.name in objects]
+    if any(file.id not in known for file in there):
+        return None, b""
+    images = [known[file.id] for file in there]
+    found = _ordered(_findings(files, objects, images))
+    return _forms(_report(files, found, _sizes(images), images))
 
 
 def give_up(workspace: str, dataset: Dataset, lease: Lease, files: Sequence[DeclaredFile]) -> None:
     """End a check that breaks off again and again. Raises Lost."""
-    _end(workspace, dataset, lease, _report(files, [findings.not_checked()], None))
+    _end(workspace, dataset, lease, _report(files, [findings.not_checked()], None, ()))
 
 
 def _end(workspace: str, dataset: Dataset, lease: Lease, whole: Report) -> None:
+    repository.settle(workspace, dataset, lease, *_forms(whole))
+
+
+def _forms(whole: Report) -> tuple[Report, bytes]:
+    """Return a report as the record has it, and as the bucket has it."""
     few = whole.sizes is not None and len(whole.sizes) <= SIZES_IN_RECORD
     in_record = whole.model_copy(
         update={
@@ -43,7 +62,7 @@ def _end(workspace: str, dataset: Dataset, lease: Lease, whole: Report) -> None:
         }
     )
     text = json.dumps(whole.model_dump(mode="json"), ensure_ascii=False)
-    repository.settle(workspace, dataset, lease, in_record, text.encode())
+    return in_record, text.encode()
 
 
 def _findings(
@@ -67,13 +86,19 @@ def _ordered(found: Iterator[Finding]) -> list[Finding]:
 
 
 def _report(
-    files: Sequence[DeclaredFile], found: list[Finding], sizes: list[list[int]] | None
+    files: Sequence[DeclaredFile],
+    found: list[Finding],
+    sizes: list[list[int]] | None,
+    looked_at: Sequence[Image],
 ) -> Report:
     images = sum(is_image(file.name) for file in files)
+    # A caption that was written through the API is not among the declared files.
+    written = {caption_of(one.name) for one in looked_at if one.caption is not None}
+    captions = written | {file.name for file in files if not is_image(file.name)}
     counted = Counter(one.severity for one in found)
     return Report(
         images=images,
-        captions=len(files) - images,
+        captions=len(captions),
         errors=counted["error"],
         warnings=counted["warning"],
         infos=counted["info"],

@@ -27,6 +27,28 @@ def read_first(key: str, count: int) -> Span | None:
     return bucket.read_span(key, 0, count - 1)
 
 
+def refresh(workspace: str, dataset: Dataset, report_id: str, report: Report, whole: bytes) -> None:
+    """Put a report in the place of the one that a dataset has, unless it was checked meanwhile."""
+    bucket.put(report_key(workspace, dataset.id, report_id), whole)
+    values = {
+        "report": report.model_dump(mode="json"),
+        "report_id": report_id,
+        "status": dataset.status,
+        "now": clock.text(clock.now()),
+    }
+    try:
+        table.write(
+            Update(
+                datasets.key_of(workspace, dataset.id),
+                "SET #report = :report, #updated_at = :now",
+                values,
+                "#report_id = :report_id AND #status = :status",
+            )
+        )
+    except ConditionFailed:
+        return
+
+
 def settle(workspace: str, dataset: Dataset, lease: Lease, report: Report, whole: bytes) -> None:
     """Keep the whole report and end the check: `invalid` with errors, `ready` without.
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from lambdas.asset_worker import crop, deletion, importing, validation
+from lambdas.asset_worker import crop, deletion, importing, proposing, settling, validation
 from lambdas.asset_worker.leases import Lost
 from lambdas.core import clock, pending
 from lambdas.core.observability import logger
 from lambdas.core.queue import Kind, Task
+from lambdas.datasets import caption_edits
 
 Work = Callable[[str, str, float], None]
 
@@ -16,6 +17,9 @@ _WORK: dict[Kind, Work] = {
     "import_dataset": importing.import_files,
     "delete_dataset": deletion.delete,
     "sweep_dataset": deletion.sweep,
+    "settle_captions": settling.settle,
+    "edit_captions": caption_edits.run,
+    "store_proposals": proposing.store,
 }
 
 

@@ -16,8 +16,9 @@ from lambdas.core import queue
 from lambdas.core.bucket import StoredObject
 from lambdas.core.observability import logger
 from lambdas.core.queue import Kind, Task
-from lambdas.datasets import images
+from lambdas.datasets import caption_files, images
 from lambdas.datasets import repository as datasets
+from lambdas.datasets.caption_files import Place
 from lambdas.datasets.images import Image
 from lambdas.datasets.schema import Dataset, DeclaredFile, caption_of, is_image
 
@@ -54,6 +55,10 @@ def validate(workspace: str, dataset_id: str, deadline: float) -> None:
         reporting.give_up(scene.workspace, scene.dataset, lease, scene.files)
         return
     known = {image.id: image for image in images.known(dataset_id)}
+    # What was accepted before the check and did not come to its file.
+    unwritten = caption_files.unwritten_of(list(known.values()))
+    place = Place(workspace, scene.dataset)
+    known |= {image.id: image for image in caption_files.write_all(place, unwritten)}
     images.forget(dataset_id, known.keys() - {file.id for file in scene.files})
     work = list(_work(scene, known))
     logger.info("checking", dataset_id=dataset_id, files=len(scene.files), to_do=len(work))

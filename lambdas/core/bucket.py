@@ -13,6 +13,7 @@ from lambdas.core.errors import Unavailable
 from lambdas.core.settings import Settings
 
 _CHUNK = 1024 * 1024
+_REPLACED = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412"}
 _ABSENT = {"NoSuchKey", "404", "403", "AccessDenied"}
 
 
@@ -35,6 +36,14 @@ class StoredPart:
 
 
 @dataclass(frozen=True)
+class Content:
+    """An object's bytes and its ETag."""
+
+    data: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
 class Span:
     """Some bytes of an object and the size of the whole."""
 
@@ -48,10 +57,34 @@ def put(key: str, body: bytes, tagging: str = "", content_type: str = "applicati
     aws.s3().put_object(Bucket=_name(), Key=key, Body=body, ContentType=content_type, **tagged)
 
 
+def put_text(key: str, body: bytes, *, replacing: str | None) -> str | None:
+    """Write a text over the object of that ETag alone; None: only where there is no object.
+
+    Returns the new ETag, None when another object lies there, or none, and nothing was written.
+    """
+    held: Any = {"IfMatch": f'"{replacing}"'} if replacing else {"IfNoneMatch": "*"}
+    try:
+        answer = aws.s3().put_object(
+            Bucket=_name(), Key=key, Body=body, ContentType="text/plain; charset=utf-8", **held
+        )
+    except ClientError as error:
+        if aws.error_code(error) in _REPLACED:
+            return None
+        raise
+    return answer["ETag"].strip('"')
+
+
 def read(key: str) -> bytes | None:
     """Return an object's bytes, None when there is none."""
+    found = read_content(key)
+    return None if found is None else found.data
+
+
+def read_content(key: str) -> Content | None:
+    """Return an object's bytes with its ETag, None when there is none."""
     try:
-        return aws.s3().get_object(Bucket=_name(), Key=key)["Body"].read()
+        answer = aws.s3().get_object(Bucket=_name(), Key=key)
+        return Content(answer["Body"].read(), answer["ETag"].strip('"'))
     except ClientError as error:
         if _means_absent(error):
             return None

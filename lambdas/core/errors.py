@@ -10,6 +10,7 @@
     ├── PreconditionFailed        412  what If-Match names is no longer how the thing stands
     ├── UnsupportedMediaType      415  the body is not application/json
     ├── Unprocessable             422  read, understood and refused: every fault named
+    ├── PreconditionRequired      428  a change that must say what it replaces, by If-Match
     ├── TooManyRequests           429  a limit of the workspace is reached
     └── Unavailable               503  a service that we need refuses or is throttled: try again
 
@@ -104,6 +105,12 @@ class PreconditionFailed(ServiceError):
     """The thing changed since the caller read it, so its change would undo another's."""
 
     default_code = "precondition_failed"
+
+
+class PreconditionRequired(ServiceError):
+    """A change that would overwrite something must say which state of it."""
+
+    default_code = "precondition_required"
 
 
 class UnsupportedMediaType(ServiceError):

@@ -40,7 +40,10 @@ def resolver() -> APIGatewayRestResolver:
         cors=CORSConfig(
             allow_origin="*",
             max_age=3600,
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+            allow_headers=[
+                *("Authorization", "Content-Type", "Idempotency-Key"),
+                *("If-Match", "If-None-Match"),
+            ],
             expose_headers=_EXPOSED,
         ),
         serializer=_to_json,

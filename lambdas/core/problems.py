@@ -22,6 +22,7 @@ STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Unprocessable: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,

@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict
 from lambdas.core import aws, settings
 
 Kind = Literal[
-    "validate_dataset", "crop_dataset", "import_dataset", "delete_dataset", "sweep_dataset"
+    "validate_dataset",
+    "crop_dataset",
+    "import_dataset",
+    "delete_dataset",
+    "sweep_dataset",
+    "settle_captions",
+    "edit_captions",
+    "store_proposals",
 ]
 
 

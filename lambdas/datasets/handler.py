@@ -11,7 +11,14 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.core.revisions import IfMatch
-from lambdas.datasets import deriving, exporting, importing, service
+from lambdas.datasets import (
+    caption_routes,
+    deriving,
+    exporting,
+    importing,
+    review_routes,
+    service,
+)
 from lambdas.datasets.library_schema import (
     DatasetChanges,
     DatasetExport,
@@ -192,4 +199,6 @@ def list_dataset_images(
     return service.image_page(caller, dataset_id, limit, cursor)
 
 
+app.include_router(caption_routes.router)
+app.include_router(review_routes.router)
 handler = http.handler_of(app)

@@ -1,6 +1,7 @@
 """The images of a dataset: what is known of each, from when it was checked."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,6 +10,8 @@ from lambdas.core.attributes import Item
 from lambdas.core.table import Key
 from lambdas.datasets.report_schema import Finding
 
+_MOST_IN_GET = 100
+
 
 class Image(BaseModel):
     """An image as it was checked, and its caption.
@@ -16,6 +19,10 @@ class Image(BaseModel):
     `etag` and `caption_etag` are those of the objects that were looked at, so that what has not
     changed need not be looked at again. `width` and `height` are what sd-scripts reads; None, like
     `kind` and `mode`, where they can't be told. `fingerprint` is equal for what looks alike.
+
+    `caption_changes` counts the changes of the caption, `caption_edit` names the change of the
+    whole set that was the last. `caption_unwritten`: the file in the bucket is yet to be brought to
+    `caption`; `caption_etag` is that of the file to be replaced.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +41,10 @@ class Image(BaseModel):
     caption: str | None = None
     caption_etag: str | None = None
     caption_findings: tuple[Finding, ...] = ()
+    caption_changes: int = 0
+    caption_changed_at: datetime | None = None
+    caption_edit: str | None = None
+    caption_unwritten: bool = False
 
 
 def partition_of(dataset_id: str) -> str:
@@ -44,6 +55,27 @@ def partition_of(dataset_id: str) -> str:
 def known(dataset_id: str) -> Iterator[Image]:
     """Yield what is known of a dataset's images, in the order of their ids."""
     return map(from_item, table.query_all(partition_of(dataset_id)))
+
+
+def key_of(dataset_id: str, image_id: str) -> Key:
+    """Return where an image's item lies."""
+    return Key(partition_of(dataset_id), image_id)
+
+
+def find(dataset_id: str, image_id: str) -> Image | None:
+    """Return an image as it stands, None when the check has seen none of this id."""
+    item = table.get(key_of(dataset_id, image_id))
+    return None if item is None else from_item(item)
+
+
+def some(dataset_id: str, ids: Sequence[str]) -> dict[str, Image]:
+    """Return images by id as they stand, 100 to a call; what does not exist is absent."""
+    keys = [key_of(dataset_id, one) for one in ids]
+    found: dict[str, Image] = {}
+    for first in range(0, len(keys), _MOST_IN_GET):
+        items = table.batch_get(keys[first : first + _MOST_IN_GET])
+        found |= {key.sk: from_item(item) for key, item in items.items()}
+    return found
 
 
 def page(dataset_id: str, limit: int, after: str | None) -> table.Page:

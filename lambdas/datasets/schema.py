@@ -254,5 +254,8 @@ class DatasetImage(BaseModel):
     height: int | None
     mode: str | None = Field(description="RGB, L (grey), CMYK, ...; null: can't be decoded.")
     caption: str | None = Field(description="null where there is none, or it can't be read.")
+    caption_etag: str = Field(
+        description="Goes with the caption into PUT …/caption (`If-Match`) and PUT …/captions."
+    )
     findings: list[Finding] = Field(description="What was found about this image or its caption.")
     preview: SignedDownload = Field(description="Shows the image.")

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from lambdas.core import clock, pages, queue, revisions
+from lambdas.core.bucket import StoredObject
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, pointer
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.datasets import buckets, changing, declaring, deleting, images, repository
+from lambdas.datasets.caption_text import etag_of
 from lambdas.datasets.images import Image
 from lambdas.datasets.library_schema import DatasetChanges
 from lambdas.datasets.report_schema import DatasetReport
@@ -20,6 +22,8 @@ from lambdas.datasets.schema import (
     FileUpload,
     MoreUploads,
     NewDataset,
+    caption_of,
+    is_image,
 )
 
 UPLOADS_PER_ANSWER = 500
@@ -100,10 +104,11 @@ def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUpl
     files = repository.declared_files(caller.workspace, dataset_id, kept.files_id)
     if request.files or request.remove:
         _must_be_open(dataset)
-        files = declaring.changed(files, request)
+        before, files = files, declaring.changed(files, request)
         # First, so that a name that is declared anew can be uploaded; what a crash leaves declared
         # counts as missing then.
-        repository.delete_uploaded(caller.workspace, dataset, request.remove)
+        gone = [*request.remove, *_written_captions(before, files, request)]
+        repository.delete_uploaded(caller.workspace, dataset, gone)
         dataset = repository.declare(caller.workspace, dataset, kept.files_id, files)
     return _with_uploads(caller, dataset, _missing(caller, dataset, files))
 
@@ -163,9 +168,20 @@ def image_page(
     )
 
 
+def _written_captions(
+    before: Sequence[File], files: Sequence[File], request: MoreUploads
+) -> list[str]:
+    """Return the captions that were written, not declared, and make room for what is declared."""
+    known = {file.name for file in before}
+    added = {file.name for file in files} - known
+    of_removed = {caption_of(name) for name in request.remove if is_image(name)} - known
+    return sorted({name for name in added if not is_image(name)} | of_removed)
+
+
 def _shown(caller: Caller, dataset: Dataset, image: Image) -> DatasetImage:
     return DatasetImage(
         **image.model_dump(include=_SHOWN),
+        caption_etag=etag_of(image),
         findings=[*image.findings, *image.caption_findings],
         preview=repository.signed_preview(caller.workspace, dataset, image),
     )
@@ -197,7 +213,12 @@ def _with_uploads(caller: Caller, dataset: Dataset, missing: Sequence[File]) -> 
 
 def _missing(caller: Caller, dataset: Dataset, files: Sequence[File]) -> list[File]:
     there = repository.uploaded(caller.workspace, dataset)
-    return [file for file in files if file.name not in there or there[file.name].size != file.size]
+    return [file for file in files if not _is_there(file, there.get(file.name))]
+
+
+def _is_there(file: File, stored: StoredObject | None) -> bool:
+    # A caption may have been written since it was declared.
+    return stored is not None and (stored.size == file.size or not is_image(file.name))
 
 
 def _must_be_open(dataset: Dataset) -> None:

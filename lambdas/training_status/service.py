@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from lambdas.core import aws, bucket, clock
+from lambdas.core import aws, bucket, clock, queue
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.ids import sibling
 from lambdas.core.observability import logger
+from lambdas.core.queue import Task
 from lambdas.core.table import ConditionFailed
 from lambdas.models import repository as models
 from lambdas.models import transitions as model_transitions
@@ -189,6 +190,7 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
     if failure:
         failure = failures.with_log(failure, repository.read_failure(workspace, training_id))
     progress = repository.read_progress(workspace, training_id)
+    proposes = repository.has_proposals(workspace, training_id)
     transitions.end(
         workspace,
         kept.training,
@@ -204,8 +206,11 @@ def _apply_end(workspace: str, training_id: str, told: JobState) -> None:
             billable_seconds=state.billable_seconds,
             started_at=state.started_at,
             ended_at=state.ended_at,
+            proposes=proposes,
         ),
     )
+    if proposes:
+        queue.send(Task(kind="store_proposals", workspace=workspace, id=training_id))
 
 
 def _ended_well(state: JobState, progress: Progress | None) -> str:

@@ -158,6 +158,12 @@ def _checkpoint(folder: str, told: Item) -> Checkpoint:
     )
 
 
+def has_proposals(workspace: str, training_id: str) -> bool:
+    """Say whether the job's tagger left captions to review."""
+    prefix = f"{checkpoints_of(workspace, training_id)}captions/"
+    return next(bucket.objects_under(prefix), None) is not None
+
+
 def _progress_file(workspace: str, training_id: str) -> bytes | None:
     return bucket.read(f"{checkpoints_of(workspace, training_id)}progress.json")
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lambdas.core import clock, table
+from lambdas.core import clock, pending, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.ids import sibling
 from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
+from lambdas.datasets import proposals
 from lambdas.models import repository as models
 from lambdas.models.schema import Model
 from lambdas.trainings import repository
@@ -34,7 +35,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a training ended; `lora` is the model to be registered, None when nothing came out."""
+    """How a training ended; `lora` is the model to be registered, None when nothing came out.
+
+    `proposes`: its tagger left captions, which the asset worker is to store for review.
+    """
 
     status: Status
     message: str
@@ -48,6 +52,7 @@ class Ending:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     frees_name: bool = False
+    proposes: bool = False
 
 
 def ask_to_cancel(workspace: str, training: Training) -> None:
@@ -217,6 +222,10 @@ def _released(workspace: str, training: Training, ending: Ending) -> list[Write]
             None,
         )
     )
+    if ending.proposes:
+        key = proposals.pending_key(workspace, training.id)
+        waits = pending.values("store_proposals", training.id)
+        writes.append(Put({"pk": key.pk, "sk": key.sk} | waits, condition=None))
     if ending.lora:
         writes.append(models.put_of(workspace, ending.lora))
         writes.append(models.family_row(workspace, ending.lora))

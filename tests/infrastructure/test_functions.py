@@ -36,7 +36,7 @@ JOBS = {
     "TRAINING_TAGS": "{}",
 }
 QUEUE = {"ASSET_QUEUE_URL": "<AssetsQueue>"}
-SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction"}
+SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction", "TrainingStatusFunction"}
 STARTS_JOBS = {"TrainingsFunction", "TrainingStatusFunction"}
 
 
@@ -99,7 +99,8 @@ def test_a_function_that_starts_jobs_is_told_how(deployed, function):
     image = told.pop("TRAINING_IMAGE_URI")
 
     room = HANDLERS[function][0].split(".")[1]
-    assert told == {**COMMON, **JOBS, "POWERTOOLS_SERVICE_NAME": room}
+    queue = QUEUE if function in SENDS else {}
+    assert told == {**COMMON, **JOBS, **queue, "POWERTOOLS_SERVICE_NAME": room}
     assert ".dkr.ecr." in image
 
 

@@ -97,7 +97,8 @@ def test_who_may_send_to_the_worker_and_who_may_take(deployed):
     }
     for role in ("DatasetsFunctionRole", "ModelsFunctionRole"):
         assert sending.pop(role) == {queue: {"sqs:SendMessage"}}
-    sending.pop("TrainingStatusFunctionRole")  # its dead letters
+    # Its dead letters are another's.
+    assert sending.pop("TrainingStatusFunctionRole")[queue] == {"sqs:SendMessage"}
     assert not any(sending.values())
 
 
@@ -157,6 +158,7 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
                 BUCKET: {"s3:ListBucket"},
                 f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
                 f"{BUCKET}/*/inbox/*": {"s3:GetObject"},
+                f"{BUCKET}/*/trainings/*": {"s3:GetObject"},
             },
         ),
         ("AccessFunctionRole", {}),

@@ -15,6 +15,8 @@ LENT = {
     *("remote_url", "remote_http", "download"),
     *("images", "report_schema", "arithmetic", "buckets"),
     *("deleting", "declaring", "origin_schema"),
+    *("leases", "captions", "caption_findings", "caption_files", "caption_writes", "caption_edits"),
+    *("caption_text", "proposals"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {
