@@ -16,11 +16,15 @@ from lambdas.core.observability import logger
 from lambdas.core.presign import LIFE_SECONDS
 from lambdas.core.queue import Kind, Task
 from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
-from lambdas.datasets import deleting, images
+from lambdas.datasets import deleting
 from lambdas.datasets import repository as datasets
 
 SWEPT_AFTER_SECONDS = LIFE_SECONDS + 600
 FILES_AT_ONCE = 1000
+# What is kept of a dataset: images, earlier texts of captions, proposed ones, each in partitions
+# of its own, and what stands beside its record.
+PARTITIONS = ("image", "caption", "proposal")
+BESIDE = ("captions", "caption_edit")
 _OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
 
 
@@ -38,8 +42,9 @@ def delete(workspace: str, dataset_id: str, deadline: float) -> None:
             return
         _doom(workspace, lease)
     if _emptied(workspace, lease, "delete_dataset", deadline):
-        note = _note(workspace, dataset_id)
-        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), Put(note, None))
+        beside = [Delete(Key(f"{workspace}#{kind}", dataset_id)) for kind in BESIDE]
+        note = Put(_note(workspace, dataset_id), None)
+        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), note, *beside)
 
 
 def sweep(workspace: str, dataset_id: str, deadline: float) -> None:
@@ -80,15 +85,16 @@ def _emptied(workspace: str, lease: Lease, kind: Kind, deadline: float) -> bool:
 
 
 def _removed(workspace: str, dataset_id: str) -> Iterator[None]:
-    """Remove all that lies in the bucket and the images in the table, and yield at each slice."""
+    """Remove all that lies in the bucket and in partitions of its own, and yield at each slice."""
     stored = bucket.objects_under(datasets.folder_of(workspace, dataset_id))
     for keys in _slices(found.key for found in stored):
         bucket.delete_all(keys)
         yield
-    known = table.query_all(images.partition_of(dataset_id))
-    for ids in _slices(str(item["sk"]) for item in known):
-        images.forget(dataset_id, ids)
-        yield
+    for kind in PARTITIONS:
+        pk = f"{dataset_id}#{kind}"
+        for ids in _slices(str(item["sk"]) for item in table.query_all(pk)):
+            table.delete_all([Key(pk, one) for one in ids])
+            yield
 
 
 def _slices(found: Iterable[str]) -> Iterator[list[str]]:
