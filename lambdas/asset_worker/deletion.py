@@ -40,8 +40,10 @@ def delete(workspace: str, dataset_id: str, deadline: float) -> None:
             return
         _doom(workspace, lease)
     if _emptied(workspace, lease, "delete_dataset", deadline):
-        note = _note(workspace, dataset_id)
-        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), Put(note, None))
+        of_captions = (caption_writes.marker_key, caption_edits.key_of)
+        beside = [Delete(key(workspace, dataset_id)) for key in of_captions]
+        note = Put(_note(workspace, dataset_id), None)
+        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), note, *beside)
 
 
 def sweep(workspace: str, dataset_id: str, deadline: float) -> None:
@@ -87,12 +89,12 @@ def _removed(workspace: str, dataset_id: str) -> Iterator[None]:
     for keys in _slices(found.key for found in stored):
         bucket.delete_all(keys)
         yield
-    for items in _slices(_kept_of(workspace, dataset_id)):
+    for items in _slices(_kept_of(dataset_id)):
         table.delete_all(items)
         yield
 
 
-def _kept_of(workspace: str, dataset_id: str) -> Iterator[Key]:
+def _kept_of(dataset_id: str) -> Iterator[Key]:
     """Yield where the images lie in the table, and all that captions leave there."""
     for pk in (
         images.partition_of(dataset_id),
@@ -100,8 +102,6 @@ def _kept_of(workspace: str, dataset_id: str) -> Iterator[Key]:
         proposals.partition_of(dataset_id),
     ):
         yield from (Key(pk, str(item["sk"])) for item in table.query_all(pk))
-    yield caption_writes.marker_key(workspace, dataset_id)
-    yield caption_edits.key_of(workspace, dataset_id)
 
 
 def _slices(found: Iterable[_One]) -> Iterator[list[_One]]:

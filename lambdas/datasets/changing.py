@@ -5,7 +5,7 @@ from lambdas.core.attributes import Item
 from lambdas.core.names import name_taken
 from lambdas.core.revisions import stale
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
-from lambdas.datasets import repository
+from lambdas.datasets import inserting, repository
 from lambdas.datasets.deleting import changed_meanwhile
 from lambdas.datasets.schema import Dataset
 
@@ -22,7 +22,7 @@ def change(workspace: str, dataset: Dataset, asked: Item, revision: int | None) 
     if changed.name != dataset.name:
         old = repository.name_key(workspace, dataset.name)
         writes += [
-            repository.lock_of(workspace, changed.name, dataset.id),
+            inserting.lock_of(workspace, changed.name, dataset.id),
             Delete(old, "#id = :id", {"id": dataset.id}),
         ]
     try:

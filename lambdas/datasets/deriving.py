@@ -7,7 +7,7 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.core.table import Check, ConditionFailed, Put
-from lambdas.datasets import repository
+from lambdas.datasets import inserting, repository
 from lambdas.datasets.library_schema import NewCrop
 from lambdas.datasets.origin_schema import CropOrigin
 from lambdas.datasets.schema import Dataset
@@ -37,7 +37,7 @@ def crop(
 def _insert(workspace: str, source: Dataset, dataset: Dataset, attempt: Attempt) -> str | None:
     use = repository.use_key(source.id, dataset.id)
     try:
-        return repository.insert(
+        return inserting.insert(
             workspace,
             dataset,
             [],

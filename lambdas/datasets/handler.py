@@ -72,8 +72,9 @@ def import_datasets(
 
     `aws s3 sync 100_demo s3://bucket/workspace/inbox/100_demo` puts a folder into the workspace's
     inbox; this makes a dataset of it. Folders like 100_demo in a folder become a dataset each, and
-    a training takes them together. Copies are made: what lies in the inbox may be deleted
-    when the dataset is no longer `preparing`. Afterwards it is checked like any other.
+    a training takes them together. What lies there at the moment is imported, and copies are made:
+    it may be deleted from the inbox when the dataset is no longer `preparing`. Afterwards it is
+    checked like any other.
     """
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /datasets/import", body)
     made, replayed = importing.import_folder(caller, body, attempt)

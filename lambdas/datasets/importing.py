@@ -10,7 +10,7 @@ from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_ids
 from lambdas.core.names import check_name
 from lambdas.core.queue import Task
-from lambdas.datasets import folders, repository
+from lambdas.datasets import folders, inserting, repository
 from lambdas.datasets.folders import Folder
 from lambdas.datasets.library_schema import Imports, NewImport
 from lambdas.datasets.origin_schema import ImportOrigin
@@ -31,7 +31,7 @@ def import_folder(caller: Caller, request: NewImport, attempt: Attempt) -> tuple
         place = place_of(caller.workspace, request.s3_uri)
         found = folders.sort(place, _stored(place), request.prefix)
         datasets = _drafts(request, found.folders)
-        made = repository.insert_all(
+        made = inserting.insert_all(
             caller.workspace,
             [(one, folder.files) for one, folder in zip(datasets, found.folders, strict=True)],
             attempt,

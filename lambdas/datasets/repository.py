@@ -8,13 +8,10 @@ from itertools import islice
 from lambdas.core import bucket, clock, pending, presign, table
 from lambdas.core.attributes import Item
 from lambdas.core.bucket import StoredObject
-from lambdas.core.errors import Conflict, NotFound, ServiceError
-from lambdas.core.idempotency import Attempt
+from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.ids import looks_like_id, ulid
-from lambdas.core.names import name_taken
 from lambdas.core.presign import SignedDownload, SignedUpload
-from lambdas.core.queue import Kind
-from lambdas.core.table import ConditionFailed, Key, Put, Update, Write
+from lambdas.core.table import ConditionFailed, Key, Update
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import Report
 from lambdas.datasets.schema import Dataset, DeclaredFile, File
@@ -84,86 +81,6 @@ def use_key(used_id: str, user_id: str) -> Key:
 def page(workspace: str, limit: int, after: str | None) -> table.Page:
     """Return one page of datasets, newest first."""
     return table.query(f"{workspace}#dataset", limit=limit, after=after)
-
-
-def lock_of(workspace: str, name: str, dataset_id: str) -> Put:
-    """Return the write that takes a name."""
-    lock = name_key(workspace, name)
-    return Put({"pk": lock.pk, "sk": lock.sk, "id": dataset_id})
-
-
-def put_of(workspace: str, dataset: Dataset, files_id: str, waits_for: Kind | None = None) -> Put:
-    """Return the write of a new dataset; `waits_for` is what the worker is to do first."""
-    key = key_of(workspace, dataset.id)
-    item = {"pk": key.pk, "sk": key.sk, "files_id": files_id} | dataset.model_dump(mode="json")
-    return Put(item | (pending.values(waits_for, dataset.id) if waits_for else {}))
-
-
-def insert(
-    workspace: str,
-    dataset: Dataset,
-    files: Sequence[DeclaredFile],
-    attempt: Attempt,
-    *others: Write,
-    waits_for: Kind | None = None,
-) -> str | None:
-    """Keep a new dataset: its files first, then the record, name and idempotency as one.
-
-    Returns the id of the dataset that another attempt with the same key made first. Raises Conflict
-    when the name is in use, ConditionFailed when one of the others can't be written. Of this one
-    nothing is left then; where the answer of the database was lost, all stays, since it may have
-    been kept.
-    """
-    made = [(dataset, files)]
-    return insert_all(workspace, made, attempt, *others, waits_for=waits_for)
-
-
-def insert_all(
-    workspace: str,
-    made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]],
-    attempt: Attempt,
-    *others: Write,
-    waits_for: Kind | None = None,
-) -> str | None:
-    """Keep new datasets as `insert` does, all or none.
-
-    Returns the ids of those that another attempt with the same key made first, a blank between.
-    """
-    lists = [(one.id, put_files(workspace, one.id, files)) for one, files in made]
-    locks = [lock_of(workspace, one.name, one.id) for one, _ in made]
-    puts = [
-        put_of(workspace, one, files_id, waits_for)
-        for (one, _), (_, files_id) in zip(made, lists, strict=True)
-    ]
-    try:
-        made_first = attempt.transact(
-            " ".join(one.id for one, _ in made),
-            *locks,
-            *puts,
-            *others,
-            taken=name_taken("dataset", made[0][0].name),
-        )
-    except (ServiceError, ConditionFailed) as error:
-        _delete_lists(workspace, lists)
-        if isinstance(error, ConditionFailed):
-            _raise_if_taken(error, made, len(attempt.record("")))
-        raise
-    if made_first is not None:
-        _delete_lists(workspace, lists)
-    return made_first
-
-
-def _delete_lists(workspace: str, lists: Sequence[tuple[str, str]]) -> None:
-    for dataset_id, files_id in lists:
-        bucket.delete(_files_key(workspace, dataset_id, files_id))
-
-
-def _raise_if_taken(
-    error: ConditionFailed, made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]], first: int
-) -> None:
-    for index, (dataset, _) in enumerate(made, first):
-        if index in error.found:
-            raise name_taken("dataset", dataset.name) from error
 
 
 def declared_files(workspace: str, dataset_id: str, files_id: str) -> list[DeclaredFile]:
@@ -296,6 +213,11 @@ def put_files(
     body = json.dumps(entries, ensure_ascii=False)
     bucket.put(_files_key(workspace, dataset_id, files_id), body.encode())
     return files_id
+
+
+def delete_files(workspace: str, dataset_id: str, files_id: str) -> None:
+    """Remove the list of a dataset's files, which nothing names."""
+    bucket.delete(_files_key(workspace, dataset_id, files_id))
 
 
 def _files_key(workspace: str, dataset_id: str, files_id: str) -> str:

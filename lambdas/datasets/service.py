@@ -9,7 +9,7 @@ from lambdas.core.errors import Conflict, Fault, pointer
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
-from lambdas.datasets import buckets, changing, declaring, deleting, images, repository
+from lambdas.datasets import buckets, changing, declaring, deleting, images, inserting, repository
 from lambdas.datasets.caption_text import etag_of
 from lambdas.datasets.images import Image
 from lambdas.datasets.library_schema import DatasetChanges
@@ -40,7 +40,7 @@ def create(caller: Caller, request: NewDataset, attempt: Attempt) -> tuple[Datas
     made = attempt.made_before()
     if made is None:
         dataset, files = _draft(request), declaring.declared(request.files)
-        made = repository.insert(caller.workspace, dataset, files, attempt)
+        made = inserting.insert(caller.workspace, dataset, files, attempt)
         if made is None:
             return _with_uploads(caller, dataset, files), False
     return uploads(caller, made, MoreUploads()), True

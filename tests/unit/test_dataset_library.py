@@ -36,9 +36,9 @@ def reconcile() -> None:
 def left_of(dataset_id: str) -> list[str]:
     """Everything of a dataset that is still in the bucket or in the table, the note included."""
     stored = [one.key for one in bucket.objects_under(f"acme/datasets/{dataset_id}/")]
-    partitions = [f"{dataset_id}#image", f"{dataset_id}#use"]
+    partitions = [f"{dataset_id}#{kind}" for kind in ("image", "use", "caption", "proposal")]
     items = [str(item["sk"]) for pk in partitions for item in table.query_all(pk)]
-    for pk in ("acme#dataset", "acme#dataset#gone"):
+    for pk in ("acme#dataset", "acme#dataset#gone", "acme#captions", "acme#caption_edit"):
         items += [pk for item in [table.get(Key(pk, dataset_id))] if item]
     names = table.query_all("acme#dataset#name")
     return [*stored, *items, *(str(one["sk"]) for one in names if one["id"] == dataset_id)]
@@ -140,10 +140,11 @@ def test_an_export_goes_on_where_its_page_ended() -> None:
     assert len(paths) == len(set(paths)) == 6
 
 
-def test_a_deleted_dataset_leaves_nothing_and_frees_its_name(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_deleted_dataset_leaves_nothing_and_frees_its_name() -> None:
     dataset_id = ready_dataset("gone")
+    for kind in ("caption", "proposal"):
+        table.put_all([{"pk": f"{dataset_id}#{kind}", "sk": "img_1"}])
+    table.put_all([{"pk": "acme#captions", "sk": dataset_id}])
 
     answer = delete(dataset_id)
 
