@@ -156,7 +156,12 @@ def test_lines_that_make_no_sense_are_passed_over(
     leave(
         training,
         dataset_id,
-        *("no json", line(0, caption="x" * 20_000), line(1, file_name="../1.png")),
+        *(
+            "no json",
+            line(0, caption="x" * 20_000),
+            line(0, tags=["x" * 101]),
+            line(1, file_name="../1.png"),
+        ),
         *(line(2, caption="abc"), line(1), line(1, caption="twice"), line(0, caption=" ")),
     )
 
