@@ -6,6 +6,7 @@ from lambdas.asset_worker import caption_findings, findings, repository
 from lambdas.asset_worker.budget import Budget
 from lambdas.asset_worker.captions import ReadCaption, read_caption
 from lambdas.asset_worker.pictures import Looked, look_at
+from lambdas.core import clock
 from lambdas.core.bucket import StoredObject
 from lambdas.datasets.images import Image
 from lambdas.datasets.repository import upload_key
@@ -67,6 +68,7 @@ def check(about: Check, work: Work) -> Image:
             "caption": caption.text,
             "caption_etag": work.caption.etag if work.caption else None,
             "caption_findings": caption.findings,
+            "caption_changed_at": clock.now() if work.known else None,
         }
     )
 

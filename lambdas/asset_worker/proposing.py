@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lambdas.asset_worker import leases, repository
-from lambdas.asset_worker.leases import HELD
+from lambdas.asset_worker.leases import HELD, Lost
 from lambdas.core import clock, pending, table
 from lambdas.core.errors import NotFound
 from lambdas.core.observability import logger
 from lambdas.core.queue import Kind
-from lambdas.core.table import Update
+from lambdas.core.table import ConditionFailed, Update
 from lambdas.datasets import images, proposals
 from lambdas.datasets import repository as datasets
 from lambdas.datasets.caption_text import CaptionText, etag_of, is_empty
@@ -34,7 +35,7 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     file_name: str = Field(max_length=300)
-    tags: tuple[str, ...] = Field(default=(), max_length=1000)
+    tags: tuple[Annotated[str, Field(max_length=100)], ...] = Field(default=(), max_length=200)
     caption: CaptionText
     tagger: str = Field(default="", max_length=200)
 
@@ -58,7 +59,10 @@ def store(workspace: str, training_id: str, _: float) -> None:
         {"lease": lease.token, "expires": clock.epoch(clock.later(30 * 24 * 3600))},
         HELD,
     )
-    table.write(done)
+    try:
+        table.write(done)
+    except ConditionFailed as error:
+        raise Lost(f"the proposals of {training_id} are another's") from error
 
 
 def _store(workspace: str, training: Training, dataset_id: str) -> None:

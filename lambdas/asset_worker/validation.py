@@ -49,16 +49,13 @@ def validate(workspace: str, dataset_id: str, deadline: float) -> None:
     if lease is None:
         logger.info("nothing to do", dataset_id=dataset_id)
         return
-    scene = _scene(workspace, lease)
+    dataset = datasets.from_item(lease.item)
+    known = {image.id: image for image in _known(workspace, dataset)}
+    scene = _scene(workspace, dataset, lease)
     if lease.attempts >= MOST_ATTEMPTS:
         logger.error("giving up", dataset_id=dataset_id, attempts=lease.attempts)
         reporting.give_up(scene.workspace, scene.dataset, lease, scene.files)
         return
-    known = {image.id: image for image in images.known(dataset_id)}
-    # What was accepted before the check and did not come to its file.
-    unwritten = caption_files.unwritten_of(list(known.values()))
-    place = Place(workspace, scene.dataset)
-    known |= {image.id: image for image in caption_files.write_all(place, unwritten)}
     images.forget(dataset_id, known.keys() - {file.id for file in scene.files})
     work = list(_work(scene, known))
     logger.info("checking", dataset_id=dataset_id, files=len(scene.files), to_do=len(work))
@@ -71,8 +68,14 @@ def validate(workspace: str, dataset_id: str, deadline: float) -> None:
     reporting.settle(scene.workspace, scene.dataset, lease, scene.files, scene.objects, known | new)
 
 
-def _scene(workspace: str, lease: Lease) -> Scene:
-    dataset = datasets.from_item(lease.item)
+def _known(workspace: str, dataset: Dataset) -> list[Image]:
+    """Return what is known of the images, their captions' files brought to what was accepted."""
+    known = list(images.known(dataset.id))
+    unwritten = caption_files.unwritten_of(known)
+    return [*known, *caption_files.write_all(Place(workspace, dataset), unwritten)]
+
+
+def _scene(workspace: str, dataset: Dataset, lease: Lease) -> Scene:
     files = datasets.declared_files(workspace, dataset.id, str(lease.item["files_id"]))
     return Scene(workspace, dataset, lease, files, datasets.uploaded(workspace, dataset))
 

@@ -1,7 +1,9 @@
 """Changes of the whole set and the review of proposals, as they are asked for."""
 
 import time
+from contextlib import suppress
 
+from lambdas.asset_worker.leases import Lost
 from lambdas.core import pages
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, NotFound, Unprocessable
@@ -111,7 +113,8 @@ def refuse(
 
 
 def _carried_out(place: Place, edit_id: str) -> CaptionEdit:
-    caption_edits.run(place.workspace, place.dataset.id, time.monotonic() + _SECONDS)
+    with suppress(Lost):  # the worker goes on
+        caption_edits.run(place.workspace, place.dataset.id, time.monotonic() + _SECONDS)
     found = caption_edits.last(place.workspace, place.dataset.id)
     if found is None or found.id != edit_id:
         raise Conflict(

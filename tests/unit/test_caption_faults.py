@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from lambdas.asset_worker import service
+from lambdas.core import clock
 from lambdas.core.queue import Task
-from lambdas.datasets import caption_edits, images
+from lambdas.datasets import caption_edits, images, proposals
+from lambdas.datasets.caption_text import etag_of
 from tests.unit.fakes import AwsCalls, Killed
 from tests.unit.pictures import jpeg
 from tests.unit.scenes import DATASETS, completed, lose_messages, work
@@ -162,3 +164,44 @@ def test_the_worker_that_settles_is_killed_at_any_call_and_another_ends_it(
         assert [one["code"] for one in report["findings"]] == ["caption_too_long"]
 
     kill_each(aws_calls, settle, mend)
+
+
+def test_a_stored_proposal_that_is_accepted_is_mended_by_the_worker(
+    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accept(dataset_id: str) -> None:
+        propose(dataset_id)
+        body = {"image_ids": [image.id for image in images.known(dataset_id)]}
+        assert DATASETS.post(f"/datasets/{dataset_id}/proposals/accept", body).status == 200
+
+    def mend(dataset_id: str) -> None:
+        lose_messages()
+        minutes_pass(monkeypatch, 2)
+        reconcile()
+        work()
+        left = proposals.from_page(proposals.page(dataset_id, 10, None))
+        was_accepted = [text == "proposed" for text in texts(dataset_id)]
+        assert all(was_accepted) or not any(was_accepted)
+        assert not (any(was_accepted) and left)
+
+    kill_each(aws_calls, accept, mend)
+
+
+def propose(dataset_id: str) -> None:
+    """Store proposals for all images, at once so that it is one call."""
+    proposals.keep(
+        dataset_id,
+        [
+            proposals.Proposal(
+                image_id=image.id,
+                name=image.name,
+                text="proposed",
+                tags=(),
+                tagger="wd14",
+                training_id="trn_1",
+                base=etag_of(image),
+                proposed_at=clock.now(),
+            )
+            for image in images.known(dataset_id)
+        ],
+    )

@@ -8,9 +8,10 @@ import pytest
 from lambdas.asset_worker import handler as worker
 from lambdas.core import bucket
 from lambdas.core.queue import Task
-from tests.unit.fakes import Answer, AwsCalls, Context, FakeSageMaker
+from tests.unit.fakes import Answer, AwsCalls, Context, FakeSageMaker, Killed
 from tests.unit.scenes import DATASETS, TRAININGS, ready_dataset, ready_model, work
 from tests.unit.test_captions import listed, put
+from tests.unit.test_dataset_faults import minutes_pass, reconcile
 from tests.unit.test_training_status import end
 
 HEADER: dict[str, Any] = {"version": 1, "captioning": {"tagger": "wd14"}, "images": 3}
@@ -155,7 +156,12 @@ def test_lines_that_make_no_sense_are_passed_over(
     leave(
         training,
         dataset_id,
-        *("no json", line(0, caption="x" * 20_000), line(1, file_name="../1.png")),
+        *(
+            "no json",
+            line(0, caption="x" * 20_000),
+            line(0, tags=["x" * 101]),
+            line(1, file_name="../1.png"),
+        ),
         *(line(2, caption="abc"), line(1), line(1, caption="twice"), line(0, caption=" ")),
     )
 
@@ -184,3 +190,35 @@ def test_a_choice_says_which_or_all(dataset_id: str, body: dict) -> None:
     for verb in ("accept", "refuse"):
         answer = choose(dataset_id, verb, **body)
         assert (answer.status, answer.pointers) == (422, ["/image_ids"])
+
+
+def test_whoever_is_killed_on_the_way_the_proposals_are_stored_once(
+    dataset_id: str,
+    aws_calls: AwsCalls,
+    sagemaker: FakeSageMaker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def a_training(number: int) -> dict:
+        wanted = {"name": f"t{number}", "model": "base", "datasets": [{"dataset": "tusiji"}]}
+        made = TRAININGS.post("/trainings", wanted).body
+        leave(made, dataset_id, line(0, f"of {number}"), line(1, f"of {number}"))
+        aws_calls.reset()
+        return made
+
+    made = a_training(0)
+    ended(made, sagemaker)
+    calls = list(aws_calls.made)
+    assert calls.count("BatchWriteItem") == 1
+    for killed_before in range(len(calls) - 1):
+        choose(dataset_id, "refuse", all=True)
+        made = a_training(killed_before + 1)
+        aws_calls.kill_before = killed_before
+        with pytest.raises(Killed):
+            ended(made, sagemaker)
+        aws_calls.reset()
+        minutes_pass(monkeypatch, 6)
+        end(sagemaker, made, "Failed", "Failed", FailureReason="no_lora: none came out")
+        reconcile()
+        work()
+        texts = [one["text"] for one in proposed(dataset_id)]
+        assert texts == [f"of {killed_before + 1}"] * 2, calls[killed_before]
