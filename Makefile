@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 SYNTH_INPUTS := $(shell find infrastructure lambdas training_container -type f \
-	-not -path '*/__pycache__/*' 2>/dev/null) openapi.yaml cdk.json requirements/lambdas.txt
+	-not -path '*/__pycache__/*' 2>/dev/null) openapi.yaml cdk.json \
+	requirements/lambdas.txt requirements/asset_worker.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check format synth openapi token kohya kohya-model kohya-test bench clean

@@ -12,6 +12,9 @@ from findings import acknowledge
 from permissions import allow
 from settings import DeploymentSettings
 
+# The CPU grows with it, and a cold start is all CPU.
+MEMORY_MIB = 1024
+
 
 class ServiceFunction(Construct):
     """A Lambda function whose role may write its own log and its traces, and nothing else yet."""
@@ -26,6 +29,7 @@ class ServiceFunction(Construct):
         settings: DeploymentSettings,
         environment: Mapping[str, str],
         timeout: cdk.Duration,
+        memory_mib: int = MEMORY_MIB,
     ) -> None:
         super().__init__(scope, construct_id)
         self._settings = settings
@@ -40,8 +44,7 @@ class ServiceFunction(Construct):
             role=self.role,
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            # The CPU grows with it, and a cold start is all CPU.
-            memory_size=1024,
+            memory_size=memory_mib,
             timeout=timeout,
             tracing=lambda_.Tracing.ACTIVE,
             log_group=log_group,

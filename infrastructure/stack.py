@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from api import Api
+from assets import DECODER_ENVIRONMENT, WORKER_TIMEOUT, Assets
 from events import Events
-from function_code import function_code
+from function_code import ASSET_WORKER, function_code
 from gateway_body import Route
-from service_function import ServiceFunction
+from service_function import MEMORY_MIB, ServiceFunction
 from settings import DeploymentSettings
 from storage import Storage
 from training import Training
@@ -46,13 +48,16 @@ class LoraStack(cdk.Stack):
         )
         self._settings = settings
         self._code = function_code(root)
+        self._worker_code = function_code(root, ASSET_WORKER)
         self.storage = Storage(self, "Storage", settings=settings)
         self.training = Training(
             self, "Training", root=root, settings=settings, storage=self.storage
         )
+        self.assets = Assets(self, "Assets")
         self._functions()
         self._grant_records()
         self._grant_files()
+        self._grant_queue()
         self._grant_jobs()
         self.api = self._api(routes)
         self.events = Events(
@@ -62,12 +67,17 @@ class LoraStack(cdk.Stack):
             bucket=self.storage.bucket,
             function=self.training_status.function,
         )
+        self.assets.wake(self.asset_worker.function)
         self._outputs()
 
     def _functions(self) -> None:
-        jobs = self.training.environment
-        self.datasets = self._function("DatasetsFunction", "lambdas.datasets.handler.handler")
-        self.models = self._function("ModelsFunction", "lambdas.models.handler.handler")
+        jobs, assets = self.training.environment, self.assets.environment
+        self.datasets = self._function(
+            "DatasetsFunction", "lambdas.datasets.handler.handler", environment=assets
+        )
+        self.models = self._function(
+            "ModelsFunction", "lambdas.models.handler.handler", environment=assets
+        )
         self.trainings = self._function(
             "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs
         )
@@ -83,6 +93,14 @@ class LoraStack(cdk.Stack):
             environment=jobs,
             timeout=cdk.Duration.seconds(300),
         )
+        self.asset_worker = self._function(
+            "AssetWorkerFunction",
+            "lambdas.asset_worker.handler.handler",
+            environment=assets | DECODER_ENVIRONMENT,
+            timeout=WORKER_TIMEOUT,
+            code=self._worker_code,
+            memory_mib=2048,  # decoding takes up to 900 MiB, and 2048 give more than one CPU
+        )
 
     def _function(
         self,
@@ -91,14 +109,17 @@ class LoraStack(cdk.Stack):
         *,
         environment: Mapping[str, str] | None = None,
         timeout: cdk.Duration = REQUEST_TIMEOUT,
+        code: lambda_.Code | None = None,
+        memory_mib: int = MEMORY_MIB,
     ) -> ServiceFunction:
         return ServiceFunction(
             self,
             construct_id,
             handler=handler,
-            code=self._code,
+            code=code or self._code,
             settings=self._settings,
             timeout=timeout,
+            memory_mib=memory_mib,
             environment={
                 "TABLE_NAME": self.storage.table.table_name,
                 "BUCKET_NAME": self.storage.bucket.bucket_name,
@@ -132,11 +153,11 @@ class LoraStack(cdk.Stack):
             self.training_status,
         ):
             self.storage.grant_items(function.role, *RECORDS)
+        self.storage.grant_items(self.asset_worker.role, *RECORDS, "BatchWriteItem")
 
     def _grant_files(self) -> None:
         grant, may_list = self.storage.grant_objects, self.storage.grant_list
-        grant(self.datasets.role, "*/datasets/*", "GetObject", "PutObject")
-        grant(self.datasets.role, "*/datasets/*/files/*", "DeleteObject")
+        grant(self.datasets.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
         may_list(self.datasets.role)
         grant(
             self.models.role,
@@ -160,6 +181,12 @@ class LoraStack(cdk.Stack):
             "AbortMultipartUpload",
         )
         may_list(self.training_status.role)
+        grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject")
+        may_list(self.asset_worker.role)
+
+    def _grant_queue(self) -> None:
+        for function in (self.datasets, self.models, self.asset_worker):
+            self.assets.grant_send(function.role)
 
     def _grant_jobs(self) -> None:
         self.training.grant_jobs(self.trainings.role)

@@ -19,11 +19,13 @@ import moto
 from moto.backends import get_backend
 
 from local.intrinsics import ACCOUNT, REGION
+from local.queues import Queue
 
 LOG = logging.getLogger("local.backends")
 
 Service = Literal["events", "sns", "sqs"]
 KEPT: tuple[Service, ...] = ("events", "sns", "sqs")
+NO_MESSAGE = (b"{}", b"")  # a queue is asked several times a second
 READING = ("Get", "List", "Describe", "Test")
 
 
@@ -44,7 +46,7 @@ class Backends:
 
     root: Path
     topics: Iterable[str] = ()
-    queues: Iterable[str] = ()
+    queues: Iterable[Queue] = ()
     _opened: dict[Service, Any] = field(default_factory=dict)
 
     def open(self, service: str) -> None:
@@ -56,17 +58,21 @@ class Backends:
                 self._opened[name] = backend
                 self._make(name, backend)
 
-    def save(self, service: str, operation: str) -> None:
-        """Write a service's state unless the operation only reads."""
+    def save(self, service: str, operation: str, answer: bytes) -> None:
+        """Write a service's state unless the operation only reads, or found no message."""
+        if operation == "ReceiveMessage" and answer.strip() in NO_MESSAGE:
+            return
         for name in KEPT:
             if name == service and not operation.startswith(READING):
                 self._write(name, vars(self._opened[name]))
 
     def _make(self, service: Service, backend: Any) -> None:
         if service == "sqs":
-            for name in self.queues:
-                if name not in backend.queues:
-                    backend.create_queue(name, None)
+            for queue in self.queues:
+                if queue.name not in backend.queues:
+                    backend.create_queue(queue.name, None)
+                # Also of one that was there: the template may have changed since.
+                backend.set_queue_attributes(queue.name, queue.attributes)
         if service == "sns":
             for name in self.topics:
                 backend.create_topic(name)

@@ -116,7 +116,7 @@ class MotoServer:
             return answers[0]
         self.backends.open(call.service)
         if act():
-            self.backends.save(call.service, call.operation)
+            self.backends.save(call.service, call.operation, answers[0].body)
         return answers[0]
 
     def _pass_on(self, parameters: Mapping[str, Any]) -> None:

@@ -14,6 +14,8 @@ import uvicorn
 
 from local.banner import banner, endpoints
 from local.children import Child, ChildError, first_to_end
+from local.credentials import access_key_id
+from local.event_sources import Poller
 from local.events import EventBus, check_rules
 from local.first_token import kept_token, make_token
 from local.function_sockets import FunctionSockets, listen_for_functions
@@ -90,15 +92,16 @@ class Supervisor:
         sockets = listen_for_functions(self.plan.template, self.plan.state)
         invoker = self._invoker(sockets)
         bus = EventBus(self.plan.template.rules, invoker, self.plan.state.root / DEAD_LETTERS)
+        pollers = self._pollers(invoker)
         server = _server(self._gateway(invoker, bus))
         serving = asyncio.create_task(server.serve([self.listener]))
         try:
             await _first(stop.wait(), self._start(sockets, started))
             if not stop.is_set():
                 bus.start_schedules()
-                await _first(stop.wait(), self._watch())
+                await _first(stop.wait(), self._watch(), *(poller.run() for poller in pollers))
         finally:
-            await self._end(bus)
+            await self._end(bus, pollers)
             server.should_exit = True
             await serving
 
@@ -138,11 +141,12 @@ class Supervisor:
         child = await first_to_end(self.children)
         raise child.failure(f"ended with status {child.process.returncode}")
 
-    async def _end(self, bus: EventBus) -> None:
+    async def _end(self, bus: EventBus, pollers: Sequence[Poller]) -> None:
         """End the jobs first, while what they report can still be delivered; then the rest."""
         jobs = [child for child in self.children if child.program.name == JOBS]
         await _end_all(jobs)
         await bus.close(DRAIN_SECONDS if jobs else 0)
+        await asyncio.gather(*(poller.close(DRAIN_SECONDS) for poller in pollers))
         await _end_all([child for child in self.children if child not in jobs])
         self.plan.state.remove(ENDPOINTS_FILE)
 
@@ -155,6 +159,18 @@ class Supervisor:
             {logical_id: path for logical_id, (path, _) in sockets.items()},
             {logical_id: function.timeout for logical_id, function in functions.items()},
         )
+
+    def _pollers(self, invoker: Invoker) -> list[Poller]:
+        """One for each queue that a function gets messages from."""
+        return [
+            Poller(
+                source,
+                invoker,
+                self.plan.credentials(access_key_id(source.function)),
+                self.plan.options.processes,
+            )
+            for source in self.plan.template.event_sources
+        ]
 
     def _gateway(self, invoker: Invoker, bus: EventBus) -> Gateway:
         path = self.plan.addresses.events.removeprefix(self.plan.addresses.gateway)

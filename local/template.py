@@ -9,12 +9,15 @@ from typing import Any
 from local.api_body import Api, read_api
 from local.intrinsics import Resolver, Resource, TemplateError
 from local.policies import Statement, read_roles
+from local.queues import EventSource, Queue, read_event_sources, read_queues
 
 TEMPLATE_NAME = "LoraStack.template.json"
 
 __all__ = [
     "Bucket",
+    "EventSource",
     "Function",
+    "Queue",
     "Rule",
     "Statement",
     "Table",
@@ -88,7 +91,8 @@ class Template:
     tables: tuple[Table, ...]
     buckets: tuple[Bucket, ...]
     topics: tuple[str, ...]
-    queues: tuple[str, ...]
+    queues: tuple[Queue, ...]
+    event_sources: tuple[EventSource, ...]
     roles: Mapping[str, tuple[Statement, ...]]
     role_arns: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,7 +111,8 @@ class Template:
             tables=tuple(_table(resolver, r) for r in _table_resources(resolver)),
             buckets=tuple(_bucket(resolver, r) for r in resolver.of_type("AWS::S3::Bucket")),
             topics=tuple(resolver.name(r.logical_id) for r in resolver.of_type("AWS::SNS::Topic")),
-            queues=tuple(resolver.name(r.logical_id) for r in resolver.of_type("AWS::SQS::Queue")),
+            queues=read_queues(resolver),
+            event_sources=read_event_sources(resolver),
             roles=read_roles(resolver),
             role_arns={
                 r.logical_id: resolver.arn(r.logical_id) for r in resolver.of_type("AWS::IAM::Role")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sqs import SQSClient
 
 
 # What a call to AWS raises: it was refused, or no answer came.
@@ -82,4 +83,11 @@ def s3() -> "S3Client":
 def sagemaker() -> "SageMakerClient":
     """Return the SageMaker client."""
     client: SageMakerClient = _client("sagemaker", read_timeout=20)
+    return client
+
+
+@cache
+def sqs() -> "SQSClient":
+    """Return the SQS client."""
+    client: SQSClient = _client("sqs")
     return client

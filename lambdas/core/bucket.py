@@ -1,7 +1,7 @@
 """The one S3 bucket, for the few bytes that functions read or write themselves."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lambdas.core import aws
+from lambdas.core.errors import Unavailable
 from lambdas.core.settings import Settings
 
 _CHUNK = 1024 * 1024
@@ -21,6 +22,7 @@ class StoredObject:
 
     key: str
     size: int
+    etag: str
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def objects_under(prefix: str, *, after: str = "") -> Iterator[StoredObject]:
     pages = aws.s3().get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=_name(), Prefix=prefix, StartAfter=after):
         for entry in page.get("Contents", []):
-            yield StoredObject(entry["Key"], entry["Size"])
+            yield StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'))
 
 
 def copy(source: str, target: str) -> None:
@@ -155,6 +157,18 @@ def abort_upload(key: str, upload_id: str) -> None:
 def delete(key: str) -> None:
     """Remove an object; none there is as well."""
     aws.s3().delete_object(Bucket=_name(), Key=key)
+
+
+def delete_all(keys: Sequence[str]) -> None:
+    """Remove objects, 1,000 to a call.
+
+    Raises Unavailable when S3 kept one of them.
+    """
+    for first in range(0, len(keys), 1000):
+        objects: Any = [{"Key": key} for key in keys[first : first + 1000]]
+        answer = aws.s3().delete_objects(Bucket=_name(), Delete={"Objects": objects, "Quiet": True})
+        if answer.get("Errors"):
+            raise Unavailable("S3 did not remove every file. Try again in a moment.")
 
 
 def uri(key: str) -> str:

@@ -11,13 +11,24 @@ _ID = re.compile(r"(ds|img|mdl|trn|tok)_[0-9A-HJKMNP-TV-Z]{26}")
 def ulid(milliseconds: int | None = None) -> str:
     """Return 26 Crockford base32 characters: 48 bits of time, 80 of chance."""
     when = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
-    number = (when << 80) | secrets.randbits(80)
+    return _text((when << 80) | secrets.randbits(80))
+
+
+def _text(number: int) -> str:
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def new_id(prefix: str) -> str:
     """Return a fresh id, e.g. `ds_01JD…`."""
     return f"{prefix}_{ulid()}"
+
+
+def new_ids(prefix: str, count: int) -> list[str]:
+    """Return fresh ids that sort in this order."""
+    when = time.time_ns() // 1_000_000
+    # The top bit of chance is left 0, so that counting on never carries into the time.
+    first = when << 80 | secrets.randbits(79)
+    return [f"{prefix}_{_text(first + index)}" for index in range(count)]
 
 
 def looks_like_id(text: str, prefix: str = "") -> bool:

@@ -57,6 +57,12 @@ def get(key: str, file_name: str) -> SignedDownload:
     return SignedDownload(url=url, expires_at=expires_at)
 
 
+def show(key: str) -> SignedDownload:
+    """Sign a GET that a browser shows rather than saves."""
+    url, expires_at = _sign("get_object", Key=key, ResponseContentDisposition="inline")
+    return SignedDownload(url=url, expires_at=expires_at)
+
+
 def _sign(operation: str, **params: Any) -> tuple[str, datetime]:
     request: Mapping[str, Any] = {"Bucket": Settings.load().bucket_name, **params}
     url = aws.s3().generate_presigned_url(operation, Params=request, ExpiresIn=LIFE_SECONDS)

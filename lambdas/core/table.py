@@ -8,7 +8,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ from lambdas.core.settings import Settings
 _TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 _TRANSIENT_ERRORS = {"TransactionConflictException", "TransactionInProgressException"}
 _ATTEMPTS = 8
+_MOST_IN_BATCH = 25
+_WHOLE_PAGE = 10_000
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
@@ -172,6 +174,43 @@ def _query(
         items=tuple(decode_item(item) for item in answer["Items"]),
         last=None if last is None else Key(last["pk"]["S"], last["sk"]["S"]),
     )
+
+
+def query_all(pk: str) -> Iterator[Item]:
+    """Yield all items that share `pk`, in the order of their sort keys, 1 MB to a call."""
+    after: Key | None = None
+    while True:
+        start = None if after is None else {"pk": pk, "sk": after.sk}
+        page = _query("#pk = :pk", {"pk": pk}, _WHOLE_PAGE, start, False)
+        yield from page.items
+        if page.last is None:
+            return
+        after = page.last
+
+
+def put_all(items: Sequence[Item]) -> None:
+    """Write items whole, 25 to a call and in no order, over whatever lay there."""
+    _write_all([{"PutRequest": {"Item": encode_item(item)}} for item in items])
+
+
+def delete_all(keys: Sequence[Key]) -> None:
+    """Remove items, 25 to a call and in no order; one that is not there does as well."""
+    _write_all([{"DeleteRequest": {"Key": _encode_key(key)}} for key in keys])
+
+
+def _write_all(requests: Sequence[Item]) -> None:
+    for first in range(0, len(requests), _MOST_IN_BATCH):
+        _write_batch(requests[first : first + _MOST_IN_BATCH])
+
+
+def _write_batch(requests: Sequence[Item]) -> None:
+    request: Any = {_name(): requests}
+    for attempt in range(_ATTEMPTS):
+        request = aws.dynamodb().batch_write_item(RequestItems=request).get("UnprocessedItems")
+        if not request:
+            return
+        _pause(attempt)
+    raise _busy()
 
 
 def write(single: Write) -> None:

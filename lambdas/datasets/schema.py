@@ -5,12 +5,13 @@ import unicodedata
 from collections import Counter
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lambdas.core.names import Name
-from lambdas.core.presign import SignedUpload
+from lambdas.core.presign import SignedDownload, SignedUpload
+from lambdas.datasets.report_schema import Finding, Report
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 CAPTION_SUFFIX = ".txt"
@@ -85,6 +86,11 @@ def stem_of(name: str) -> str:
     return PurePosixPath(name).stem
 
 
+def caption_of(name: str) -> str:
+    """Return what the caption of an image is called."""
+    return f"{stem_of(name)}{CAPTION_SUFFIX}"
+
+
 def is_image(name: str) -> bool:
     """Say whether a file name is that of an image."""
     return suffix_of(name) in IMAGE_SUFFIXES
@@ -103,7 +109,18 @@ class File(BaseModel):
     size: Annotated[int, Field(ge=0, le=MOST_BYTES, description="In bytes, exactly.")]
 
 
-def check_files(files: list[File]) -> list[File]:
+class DeclaredFile(File):
+    """A file that a dataset is to have, with the id of the image that it is, or whose caption."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+
+
+AnyFile = TypeVar("AnyFile", bound=File)
+
+
+def check_files(files: list[AnyFile]) -> list[AnyFile]:
     """Return the files.
 
     Raises ValueError when a name stands twice, images would share a caption or an image is empty.
@@ -154,31 +171,17 @@ class NewDataset(BaseModel):
 
 
 class MoreUploads(BaseModel):
-    """What `uploads` is asked for: fresh URLs for what is missing, more files as well."""
+    """What `uploads` is asked for: fresh URLs for what is missing; files to add and to remove."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     files: Files = Field(default=[], description="Files that the dataset is to have besides.")
-
-
-class Report(BaseModel):
-    """What `complete` found; lists name at most 100 files."""
-
-    model_config = ConfigDict(frozen=True)
-
-    images: int = Field(description="How many images there are.")
-    captions: int = Field(description="How many captions there are.")
-    images_without_caption: list[str]
-    captions_without_image: list[str]
-    unreadable_images: list[str] = Field(
-        default=[], description="Not of the kind that their names end in, or cut off."
-    )
-    sizes: list[Annotated[list[int], Field(min_length=3, max_length=3)]] | None = Field(
-        default=None,
-        description="Width, height and how many images have them, as sd-scripts reads them: EXIF "
-        "orientation isn't applied, and an extended WebP (VP8X) counts as one pixel less each way. "
-        "null where they were not read: of more than 1,000 images.",
-        examples=[[[512, 768, 20]]],
+    remove: list[str] = Field(
+        default=[],
+        max_length=MOST_FILES,
+        description="Names of files that it is no longer to have: they are deleted. One that "
+        "stands in `files`, too, is replaced.",
+        examples=[["broken.png"]],
     )
 
 
@@ -190,14 +193,17 @@ class Dataset(BaseModel):
     id: str
     name: str
     description: str
-    status: Status = Field(description="`ready` can be trained on; `invalid` says why in `report`.")
+    status: Status = Field(
+        description="`validating` while the files are checked, then `ready` to be trained on, or "
+        "`invalid`, and `report` says why."
+    )
     prefix: str
     repeats: int = Field(description="How often each image is seen within one epoch.")
     subject: str
     caption_policy: CaptionPolicy
     file_count: int
     total_bytes: int
-    report: Report | None = Field(default=None, description="null until `complete`.")
+    report: Report | None = Field(default=None, description="null until the files were checked.")
     created_at: datetime
     updated_at: datetime
 
@@ -222,3 +228,21 @@ class DatasetUploads(BaseModel):
         description="How many files are missing in all; when more than `uploads` has, upload "
         "these and ask POST /datasets/{id}/uploads again."
     )
+
+
+class DatasetImage(BaseModel):
+    """An image of a dataset with its caption."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    size: int = Field(description="In bytes.")
+    width: int | None = Field(
+        description="In pixels as sd-scripts reads them; null: can't be told."
+    )
+    height: int | None
+    mode: str | None = Field(description="RGB, L (grey), CMYK, ...; null: can't be decoded.")
+    caption: str | None = Field(description="null where there is none, or it can't be read.")
+    findings: list[Finding] = Field(description="What was found about this image or its caption.")
+    preview: SignedDownload = Field(description="Shows the image.")

@@ -2,29 +2,29 @@
 
 from collections.abc import Sequence
 
-from lambdas.core import clock, pages
+from lambdas.core import clock, pages, queue
 from lambdas.core.caller import Caller
-from lambdas.core.errors import Conflict, Fault, Unprocessable, pointer
+from lambdas.core.errors import Conflict, Fault, pointer
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
-from lambdas.datasets import measuring, repository
-from lambdas.datasets.measuring import Measured
+from lambdas.core.queue import Task
+from lambdas.datasets import buckets, declaring, images, repository
+from lambdas.datasets.images import Image
+from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
-    MOST_FILES,
     Dataset,
+    DatasetImage,
     DatasetUploads,
     File,
     FileUpload,
     MoreUploads,
     NewDataset,
-    Report,
-    check_files,
-    is_image,
-    stem_of,
 )
 
 UPLOADS_PER_ANSWER = 500
+FINDINGS_PER_ANSWER = 500
 _NAMED = 100
+_SHOWN = {"id", "name", "size", "width", "height", "mode", "caption"}
 
 
 def create(caller: Caller, request: NewDataset, attempt: Attempt) -> tuple[DatasetUploads, bool]:
@@ -34,16 +34,16 @@ def create(caller: Caller, request: NewDataset, attempt: Attempt) -> tuple[Datas
     """
     made = attempt.made_before()
     if made is None:
-        dataset = _draft(request)
-        made = repository.insert(caller.workspace, dataset, request.files, attempt)
+        dataset, files = _draft(request), declaring.declared(request.files)
+        made = repository.insert(caller.workspace, dataset, files, attempt)
         if made is None:
-            return _with_uploads(caller, dataset, request.files), False
+            return _with_uploads(caller, dataset, files), False
     return uploads(caller, made, MoreUploads()), True
 
 
 def get(caller: Caller, dataset_id: str) -> Dataset:
     """Return one dataset."""
-    return repository.get(caller.workspace, dataset_id)[0]
+    return repository.get(caller.workspace, dataset_id).dataset
 
 
 def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Dataset]:
@@ -57,34 +57,81 @@ def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Dataset]:
 
 
 def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUploads:
-    """Sign the uploads of what is missing, declaring more files first where some are given."""
-    dataset, files_id = repository.get(caller.workspace, dataset_id)
-    files = repository.declared_files(caller.workspace, dataset_id, files_id)
-    if request.files:
+    """Sign the uploads of what is missing, leaving files out and declaring more first if asked."""
+    kept = repository.get(caller.workspace, dataset_id)
+    dataset = kept.dataset
+    files = repository.declared_files(caller.workspace, dataset_id, kept.files_id)
+    if request.files or request.remove:
         _must_be_open(dataset)
-        files = _merged(files, request.files)
-        dataset = repository.declare_more(caller.workspace, dataset, files_id, files)
+        files = declaring.changed(files, request)
+        # First, so that a name that is declared anew can be uploaded; what a crash leaves declared
+        # counts as missing then.
+        repository.delete_uploaded(caller.workspace, dataset, request.remove)
+        dataset = repository.declare(caller.workspace, dataset, kept.files_id, files)
     return _with_uploads(caller, dataset, _missing(caller, dataset, files))
 
 
 def complete(caller: Caller, dataset_id: str) -> Dataset:
-    """Check what was uploaded; a dataset that is ready already is answered as it is.
+    """Have the worker check what was uploaded; one that is checked or ready is answered as it is.
 
-    Raises Conflict when files are missing and Unprocessable when what is there will not do.
+    Raises Conflict when files are missing.
     """
-    dataset, files_id = repository.get(caller.workspace, dataset_id)
-    if dataset.status == "ready":
-        return dataset
-    _must_be_open(dataset)
-    files = repository.declared_files(caller.workspace, dataset_id, files_id)
-    _must_all_be_there(_missing(caller, dataset, files))
-    measured = measuring.measure(caller.workspace, dataset, files)
-    report = _report(files, measured)
-    faults = _faults(dataset, report, measured)
-    settled = repository.settle(caller.workspace, dataset, files_id, report, valid=not faults)
-    if faults:
-        raise Unprocessable(_what_to_do(dataset_id, report), code="dataset_invalid", faults=faults)
-    return settled
+    kept = repository.get(caller.workspace, dataset_id)
+    if kept.dataset.status in {"ready", "validating"}:
+        return kept.dataset
+    _must_be_open(kept.dataset)
+    files = repository.declared_files(caller.workspace, dataset_id, kept.files_id)
+    _must_all_be_there(_missing(caller, kept.dataset, files))
+    waiting = repository.begin_check(caller.workspace, kept.dataset, kept.files_id)
+    queue.send(Task(kind="validate_dataset", workspace=caller.workspace, id=dataset_id))
+    return waiting
+
+
+def report(caller: Caller, dataset_id: str, resolution: int) -> DatasetReport:
+    """Return the whole report, and the buckets that the images fall into at a resolution.
+
+    Raises Conflict while there is none.
+    """
+    kept = repository.get(caller.workspace, dataset_id)
+    whole = (
+        repository.read_report(caller.workspace, dataset_id, kept.report_id)
+        if kept.report_id and kept.dataset.report
+        else None
+    )
+    if whole is None or kept.report_id is None:
+        raise Conflict(
+            f"The dataset is {kept.dataset.status} and has no report yet. It has one when it is "
+            "ready or invalid.",
+            code="no_report",
+        )
+    return DatasetReport(
+        **whole.model_dump(exclude={"findings"}),
+        findings=whole.findings[:FINDINGS_PER_ANSWER],
+        resolution=resolution,
+        **buckets.at(resolution, kept.dataset.repeats, whole.sizes),
+        download=repository.signed_report(caller.workspace, dataset_id, kept.report_id),
+    )
+
+
+def image_page(
+    caller: Caller, dataset_id: str, limit: int, cursor: str | None
+) -> pages.Page[DatasetImage]:
+    """Return one page of a dataset's images, in the order in which they were declared."""
+    dataset = repository.get(caller.workspace, dataset_id).dataset
+    scope = f"images of {dataset_id}"
+    found = images.page(dataset_id, limit, pages.from_cursor(scope, cursor))
+    return pages.Page(
+        data=[_shown(caller, dataset, images.from_item(item)) for item in found.items],
+        next_cursor=pages.to_cursor(scope, found.last.sk if found.last else None),
+    )
+
+
+def _shown(caller: Caller, dataset: Dataset, image: Image) -> DatasetImage:
+    return DatasetImage(
+        **image.model_dump(include=_SHOWN),
+        findings=[*image.findings, *image.caption_findings],
+        preview=repository.signed_preview(caller.workspace, dataset, image),
+    )
 
 
 def _draft(request: NewDataset) -> Dataset:
@@ -112,33 +159,8 @@ def _with_uploads(caller: Caller, dataset: Dataset, missing: Sequence[File]) -> 
 
 
 def _missing(caller: Caller, dataset: Dataset, files: Sequence[File]) -> list[File]:
-    there = repository.uploaded_sizes(caller.workspace, dataset)
-    return [file for file in files if there.get(file.name) != file.size]
-
-
-def _merged(files: Sequence[File], more: Sequence[File]) -> list[File]:
-    known = {file.name: file for file in files}
-    clashes = [
-        Fault(
-            f"/files/{index}/size", f"{file.name} was declared with {known[file.name].size} bytes"
-        )
-        for index, file in enumerate(more)
-        if file.name in known and known[file.name].size != file.size
-    ]
-    if clashes:
-        raise Unprocessable(
-            "A file that was declared can't change; give the new one another name.", faults=clashes
-        )
-    merged = list((known | {file.name: file for file in more}).values())
-    try:
-        check_files(merged)
-    except ValueError as error:
-        raise Unprocessable(
-            "With these files the dataset would not do.", faults=[Fault("/files", str(error))]
-        ) from error
-    if len(merged) > MOST_FILES:
-        raise Unprocessable(f"A dataset has at most {MOST_FILES} files; this makes {len(merged)}.")
-    return merged
+    there = repository.uploaded(caller.workspace, dataset)
+    return [file for file in files if file.name not in there or there[file.name].size != file.size]
 
 
 def _must_be_open(dataset: Dataset) -> None:
@@ -159,54 +181,3 @@ def _must_all_be_there(missing: Sequence[File]) -> None:
                 Fault(pointer("files", file.name), "not uploaded") for file in missing[:_NAMED]
             ],
         )
-
-
-def _what_to_do(dataset_id: str, report: Report) -> str:
-    if report.unreadable_images:
-        return (
-            "Some files are no images of their kind, and what was uploaded can't be replaced: make "
-            "the dataset anew without them or with them mended."
-        )
-    return (
-        "The dataset can't be trained on as it is. Add what is missing with "
-        f"POST /datasets/{dataset_id}/uploads and complete it again."
-    )
-
-
-def _report(files: Sequence[File], measured: Measured) -> Report:
-    images = sorted(file.name for file in files if is_image(file.name))
-    captions = sorted(file.name for file in files if not is_image(file.name))
-    image_stems, caption_stems = set(map(stem_of, images)), set(map(stem_of, captions))
-    return Report(
-        images=len(images),
-        captions=len(captions),
-        images_without_caption=[one for one in images if stem_of(one) not in caption_stems][
-            :_NAMED
-        ],
-        captions_without_image=[one for one in captions if stem_of(one) not in image_stems][
-            :_NAMED
-        ],
-        unreadable_images=sorted(measured.unreadable)[:_NAMED],
-        sizes=measured.sizes,
-    )
-
-
-def _faults(dataset: Dataset, report: Report, measured: Measured) -> list[Fault]:
-    if report.images == 0:
-        return [Fault("/files", "no image among the files: add at least one")]
-    unreadable = [
-        Fault(pointer("files", name), measured.unreadable[name])
-        for name in report.unreadable_images
-    ]
-    return unreadable + (_uncaptioned(report) if dataset.caption_policy == "required" else [])
-
-
-def _uncaptioned(report: Report) -> list[Fault]:
-    return [
-        Fault(
-            pointer("files", name),
-            f"has no caption: upload {stem_of(name)}.txt, or make the dataset with caption_policy "
-            "subject or empty",
-        )
-        for name in report.images_without_caption
-    ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from local.demo.client import Api
+from local.demo.client import Api, ApiError, wait_for
 from local.demo.screen import Screen
 
 
@@ -36,10 +36,22 @@ def upload_dataset(api: Api, folder: Path, screen: Screen) -> dict[str, Any]:
             api.put_file(one["upload"], files[one["name"]])
         made = api.post(f"/datasets/{dataset_id}/uploads", {})
     dataset: dict[str, Any] = api.post(f"/datasets/{dataset_id}/complete")
+    for found in wait_for(api, f"/datasets/{dataset_id}", {"ready", "invalid"}, 0.2):
+        dataset = found
     report = dataset["report"]
+    if dataset["status"] == "invalid":
+        raise ApiError("\n".join(["The dataset can't be trained on:", *_told(report)]))
     screen.step(
         "dataset",
         f"{folder.name}: {report['images']} images, {report['captions']} captions, "
-        f"{dataset['repeats']} repeats",
+        f"{dataset['repeats']} repeats, {report['warnings']} warnings",
     )
     return dataset
+
+
+def _told(report: dict[str, Any]) -> list[str]:
+    return [
+        f"  {one['file'] or 'dataset'}: {one['message']}. {one['remedy']}"
+        for one in report["findings"]
+        if one["severity"] == "error"
+    ]

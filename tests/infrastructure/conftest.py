@@ -79,8 +79,12 @@ class Synthesized:
 
     @property
     def code(self) -> Path:
-        """The unzipped code of the functions."""
-        function = self.of_type("AWS::Lambda::Function")["DatasetsFunction"]
+        """The unzipped code that the functions share."""
+        return self.code_of("DatasetsFunction")
+
+    def code_of(self, name: str) -> Path:
+        """The unzipped code of a function."""
+        function = self.of_type("AWS::Lambda::Function")[name]
         return self.outdir / f"asset.{function['Code']['S3Key'].removesuffix('.zip')}"
 
 
@@ -123,7 +127,7 @@ def checkout(tmp_path: Path) -> Path:
         (root / folder).mkdir(parents=True)
     (root / "lambdas/datasets/handler.py").write_text("def handler(event, context): ...\n")
     (root / "training_container/Dockerfile").write_text("FROM scratch\n")
-    for name in ("openapi.yaml", "requirements/lambdas.txt"):
+    for name in ("openapi.yaml", "requirements/lambdas.txt", "requirements/asset_worker.txt"):
         (root / name).write_bytes((ROOT / name).read_bytes())
     (root / "build").symlink_to(ROOT / "build")
     return root

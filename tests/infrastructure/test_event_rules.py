@@ -7,6 +7,7 @@ from conftest import shown
 from moto.events.models import EventPattern
 
 FUNCTION = "<TrainingStatusFunction.Arn>"
+WORKER = "<AssetWorkerFunction.Arn>"
 QUEUE = "<EventsDeadLetters.Arn>"
 
 
@@ -77,8 +78,9 @@ def test_the_progress_rule_names_our_bucket(rules):
     assert shown(name) == "<StorageBucket>"
 
 
-def test_every_minute_the_function_is_told_to_reconcile(rules):
-    rule = rules["EventsReconcileRule"]
+@pytest.mark.parametrize("name", ["EventsReconcileRule", "AssetsReconcileRule"])
+def test_every_minute_a_function_is_told_to_reconcile(rules, name):
+    rule = rules[name]
 
     (target,) = rule["Targets"]
     assert rule["ScheduleExpression"] == "rate(1 minute)"
@@ -88,20 +90,21 @@ def test_every_minute_the_function_is_told_to_reconcile(rules):
     }
 
 
-def test_there_are_three_rules_and_all_go_to_the_one_function(rules, deployed):
+def test_there_are_these_rules_and_each_goes_to_its_one_function(rules, deployed):
     targets = {name: [shown(t["Arn"]) for t in rule["Targets"]] for name, rule in rules.items()}
 
     assert targets == {
         "EventsJobStateRule": [FUNCTION],
         "EventsProgressRule": [FUNCTION],
         "EventsReconcileRule": [FUNCTION],
+        "AssetsReconcileRule": [WORKER],
     }
-    callers = [
+    callers = sorted(
         shown(permission["FunctionName"])
         for permission in deployed.of_type("AWS::Lambda::Permission").values()
         if permission["Principal"] == "events.amazonaws.com"
-    ]
-    assert callers == [FUNCTION] * 3
+    )
+    assert callers == [WORKER] + [FUNCTION] * 3
 
 
 @pytest.mark.parametrize("name", ["EventsJobStateRule", "EventsProgressRule"])
@@ -120,10 +123,31 @@ def test_an_event_that_the_function_failed_on_is_retried_and_then_kept(deployed)
     assert shown(config["DestinationConfig"]["OnFailure"]["Destination"]) == QUEUE
 
 
-def test_what_is_kept_is_encrypted_and_reached_by_tls_only(deployed):
-    queue = deployed.only("AWS::SQS::Queue")
-    statements = deployed.only("AWS::SQS::QueuePolicy")["PolicyDocument"]["Statement"]
+def test_messages_are_encrypted_and_reached_by_tls_only(deployed):
+    queues = deployed.of_type("AWS::SQS::Queue")
+    policies = deployed.of_type("AWS::SQS::QueuePolicy")
 
-    assert queue["SqsManagedSseEnabled"] is True
-    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
-    assert {"aws:SecureTransport": "false"} in [s["Condition"].get("Bool") for s in statements]
+    assert set(queues) == {"EventsDeadLetters", "AssetsDeadLetters", "AssetsQueue"}
+    assert {name.removesuffix("Policy") for name in policies} == set(queues)
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+    for policy in policies.values():
+        conditions = [s["Condition"].get("Bool") for s in policy["PolicyDocument"]["Statement"]]
+        assert {"aws:SecureTransport": "false"} in conditions
+
+
+@pytest.mark.parametrize("name", ["EventsDeadLetters", "AssetsDeadLetters"])
+def test_what_could_not_be_done_is_kept_for_14_days(deployed, name):
+    assert deployed.of_type("AWS::SQS::Queue")[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_a_task_comes_to_the_worker_thrice_and_not_while_it_may_still_be_at_it(deployed):
+    queue = deployed.of_type("AWS::SQS::Queue")["AssetsQueue"]
+    source = deployed.only("AWS::Lambda::EventSourceMapping")
+
+    assert queue["VisibilityTimeout"] > 900
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert shown(queue["RedrivePolicy"]["deadLetterTargetArn"]) == "<AssetsDeadLetters.Arn>"
+    assert shown(source["EventSourceArn"]) == "<AssetsQueue.Arn>"
+    assert shown(source["FunctionName"]) == "<AssetWorkerFunction>"
+    assert source["BatchSize"] == 1
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

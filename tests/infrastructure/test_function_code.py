@@ -18,13 +18,26 @@ def code_hash(checkout):
     return lambda: function_code.code_hash(checkout)
 
 
-def test_the_zip_is_under_6_megabytes(deployed):
+def zipped(folder: Path) -> int:
+    """How many bytes a folder has as a zip."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in deployed.code.rglob("*"):
-            archive.write(path, path.relative_to(deployed.code))
+        for path in folder.rglob("*"):
+            archive.write(path, path.relative_to(folder))
+    return packed.tell()
 
-    assert packed.tell() < LIMIT
+
+def test_the_zip_of_functions_that_answer_requests_is_under_6_megabytes(deployed):
+    assert zipped(deployed.code) < LIMIT
+
+
+def test_the_zip_of_the_worker_has_the_decoder_of_images_and_is_twice_as_large(deployed):
+    code = deployed.code_of("AssetWorkerFunction")
+
+    assert (code / "PIL").is_dir()
+    assert (code / "lambdas/asset_worker/handler.py").is_file()
+    assert not (deployed.code / "PIL").exists()
+    assert zipped(code) < 2 * LIMIT
 
 
 def test_the_code_holds_the_sources_and_their_packages(deployed):
@@ -37,9 +50,10 @@ def test_the_code_holds_the_sources_and_their_packages(deployed):
 
 
 def test_what_is_compiled_is_for_the_runtime(deployed):
-    compiled = [path.name for path in deployed.code.rglob("*.so")]
+    worker = deployed.code_of("AssetWorkerFunction")
+    compiled = [path.name for code in (deployed.code, worker) for path in code.rglob("*.so")]
 
-    assert compiled
+    assert any(name.startswith("_imaging.") for name in compiled)
     assert all("cpython-313-aarch64-linux-gnu" in name for name in compiled)
 
 
@@ -50,10 +64,12 @@ def test_no_tests_caches_or_notes_are_in_the_sources(deployed):
     assert not {name for name in names if name.endswith((".pyc", ".md")) or name.startswith(".")}
 
 
-def test_all_functions_share_one_asset(deployed):
-    functions = deployed.of_type("AWS::Lambda::Function").values()
+def test_all_functions_but_the_worker_share_one_asset(deployed):
+    functions = deployed.of_type("AWS::Lambda::Function")
+    worker = functions.pop("AssetWorkerFunction")
+    (shared,) = {function["Code"]["S3Key"] for function in functions.values()}
 
-    assert len({function["Code"]["S3Key"] for function in functions}) == 1
+    assert worker["Code"]["S3Key"] != shared
 
 
 def test_a_changed_source_makes_the_code_anew(checkout, code_hash):
@@ -118,7 +134,7 @@ def test_packages_are_downloaded_once_per_requirements(checkout, tmp_path, monke
     assert first == second
     assert first.is_dir()
     (call,) = log.read_text().splitlines()
-    assert "--python-platform aarch64-manylinux2014 --python-version 3.13" in call
+    assert "--python-platform aarch64-manylinux_2_28 --python-version 3.13" in call
     assert "--only-binary=:all: --require-hashes" in call
 
 

@@ -1,4 +1,4 @@
-"""The six functions: what each is, and what each is told."""
+"""The seven functions: what each is, and what each is told."""
 
 import json
 import re
@@ -15,6 +15,7 @@ HANDLERS = {
     "AccessFunction": ("lambdas.access.handler.handler", 29),
     "AuthorizerFunction": ("lambdas.access.authorizer.handler", 10),
     "TrainingStatusFunction": ("lambdas.training_status.handler.handler", 300),
+    "AssetWorkerFunction": ("lambdas.asset_worker.handler.handler", 900),
 }
 COMMON = {
     "TABLE_NAME": "<StorageTable>",
@@ -34,6 +35,8 @@ JOBS = {
     "TRAINING_PRICES": "{}",
     "TRAINING_TAGS": "{}",
 }
+QUEUE = {"ASSET_QUEUE_URL": "<AssetsQueue>"}
+SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction"}
 STARTS_JOBS = {"TrainingsFunction", "TrainingStatusFunction"}
 
 
@@ -62,7 +65,7 @@ def test_every_function_runs_python_3_13_on_arm_with_json_logs_and_traces(deploy
 
     assert properties["Runtime"] == "python3.13"
     assert properties["Architectures"] == ["arm64"]
-    assert 512 <= properties["MemorySize"] <= 1024
+    assert properties["MemorySize"] == (2048 if function == "AssetWorkerFunction" else 1024)
     assert properties["TracingConfig"] == {"Mode": "Active"}
     assert properties["LoggingConfig"]["LogFormat"] == "JSON"
     assert properties["LoggingConfig"]["ApplicationLogLevel"] == "INFO"
@@ -80,7 +83,14 @@ def test_no_log_is_kept_for_ever(deployed):
 def test_a_function_is_told_what_all_are_told(deployed, function):
     room = HANDLERS[function][0].split(".")[1]
 
-    assert environment(deployed, function) == {**COMMON, "POWERTOOLS_SERVICE_NAME": room}
+    queue = QUEUE if function in SENDS else {}
+    if function == "AssetWorkerFunction":
+        queue = queue | {"PILLOW_BLOCK_SIZE": "256m"}
+    assert environment(deployed, function) == {
+        **COMMON,
+        **queue,
+        "POWERTOOLS_SERVICE_NAME": room,
+    }
 
 
 @pytest.mark.parametrize("function", sorted(STARTS_JOBS))

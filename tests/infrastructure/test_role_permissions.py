@@ -24,6 +24,7 @@ ROLES = [
     "AccessFunctionRole",
     "AuthorizerFunctionRole",
     "TrainingStatusFunctionRole",
+    "AssetWorkerFunctionRole",
     "TrainingRole",
 ]
 # Actions that know no resource, or whose resource AWS makes up.
@@ -74,6 +75,32 @@ def test_a_function_reads_and_writes_items_and_queries_the_indexes(deployed, fun
     assert granted == {TABLE: RECORDS, **{index: {"dynamodb:Query"} for index in INDEXES}}
 
 
+def test_the_worker_also_writes_items_in_batches(deployed):
+    granted = by_resource(deployed, "AssetWorkerFunctionRole", "dynamodb")
+
+    assert granted[TABLE] == RECORDS | {"dynamodb:BatchWriteItem"}
+
+
+def test_who_may_send_to_the_worker_and_who_may_take(deployed):
+    sending = {role: by_resource(deployed, role, "sqs") for role in ROLES}
+
+    queue = "<AssetsQueue.Arn>"
+    assert sending.pop("AssetWorkerFunctionRole") == {
+        queue: {
+            "sqs:SendMessage",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:ChangeMessageVisibility",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+        }
+    }
+    for role in ("DatasetsFunctionRole", "ModelsFunctionRole"):
+        assert sending.pop(role) == {queue: {"sqs:SendMessage"}}
+    sending.pop("TrainingStatusFunctionRole")  # its dead letters
+    assert not any(sending.values())
+
+
 def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
     granted = by_resource(deployed, "AuthorizerFunctionRole", "dynamodb")
 
@@ -88,8 +115,7 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
             "DatasetsFunctionRole",
             {
                 BUCKET: {"s3:ListBucket"},
-                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject"},
-                f"{BUCKET}/*/datasets/*/files/*": {"s3:DeleteObject"},
+                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
             },
         ),
         (
@@ -123,6 +149,13 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
                     "s3:DeleteObject",
                     "s3:AbortMultipartUpload",
                 },
+            },
+        ),
+        (
+            "AssetWorkerFunctionRole",
+            {
+                BUCKET: {"s3:ListBucket"},
+                f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject"},
             },
         ),
         ("AccessFunctionRole", {}),

@@ -77,7 +77,7 @@ def upload_model(api: httpx.Client, name: str, content: bytes) -> httpx.Response
 def upload_dataset(
     api: httpx.Client, name: str, files: Mapping[str, bytes] | None = None, **more: Any
 ) -> httpx.Response:
-    """Upload a dataset's files and complete it; the answer of `complete`."""
+    """Upload a dataset's files, complete it and wait for the check; the dataset as it is then."""
     content = files or {"a.png": PNG, "a.txt": b"a rabbit", "b.png": PNG, "b.txt": b"b rabbit"}
     request = {
         "name": name,
@@ -87,7 +87,18 @@ def upload_dataset(
     made = api.post("/datasets", json=request | more).raise_for_status().json()
     for one in made["uploads"]:
         put(one["upload"], content[one["name"]]).raise_for_status()
-    return api.post(f"/datasets/{made['dataset']['id']}/complete")
+    return checked(api, made["dataset"]["id"])
+
+
+def checked(api: httpx.Client, dataset_id: str, seconds: float = 60) -> httpx.Response:
+    """Complete a dataset and wait until it was checked."""
+    answer = api.post(f"/datasets/{dataset_id}/complete")
+    deadline = time.monotonic() + seconds
+    while answer.is_success and answer.json()["status"] == "validating":
+        assert time.monotonic() < deadline, f"not checked after {seconds} s"
+        time.sleep(0.1)
+        answer = api.get(f"/datasets/{dataset_id}")
+    return answer
 
 
 def follow(api: httpx.Client, training_id: str, seconds: float = 60) -> dict[str, Any]:

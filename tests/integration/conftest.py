@@ -15,7 +15,7 @@ from local_stack import REPOSITORY, LocalStack, running
 from toy_stack import ToyStack, write_toy_stack
 
 TEMPLATE = REPOSITORY / "cdk.out" / "LoraStack.template.json"
-SOURCES = ("infrastructure", "lambdas", "openapi.yaml", "requirements/lambdas.txt", "cdk.json")
+SOURCES = ("infrastructure", "lambdas", "openapi.yaml", "requirements", "cdk.json")
 
 
 def _newest(path: Path) -> float:

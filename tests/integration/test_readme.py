@@ -37,7 +37,7 @@ def test_the_quickstart_ends_with_a_lora(stack: LocalStack, make_workspace, tmp_
     assert done.stderr == ""
     told = done.stdout.splitlines()
     assert told[0] == "ready sd_1_5"
-    assert told[1] == "ready 20"
+    assert told[1] == "ready 20 0"
     assert told[2] == "True [] 400"
     assert "succeeded None" in told
     with safe_open(tmp_path / "tusiji-style.safetensors", framework="numpy") as file:

@@ -97,6 +97,21 @@ def handler(event, context):
         file.write(json.dumps({"at": time.time(), "event": event}) + "\\n")
 """
 
+TOY_WORKER = """
+import json, os, time
+
+def handler(event, context):
+    with open(os.environ["MESSAGES_FILE"], "a") as file:
+        file.write(json.dumps({"at": time.time(), "event": event}) + "\\n")
+    orders = {one["messageId"]: json.loads(one["body"])["do"] for one in event["Records"]}
+    if "die" in orders.values():
+        os._exit(3)
+    if "sleep" in orders.values():
+        time.sleep(30)
+    failed = [name for name, order in orders.items() if order == "fail"]
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+"""
+
 TOY_BOOTSTRAP = """
 import json, sys
 print(json.dumps({"token": "lsk_toy"}))
@@ -121,6 +136,12 @@ class ToyStack:
         for line in notes.read_text().splitlines() if notes.exists() else []:
             yield json.loads(line)["event"]
 
+    def messages(self) -> list[str]:
+        """The bodies of the messages that the worker got, in order, each time it got them."""
+        notes = self.folder / "messages"
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        return [one["body"] for line in lines for one in json.loads(line)["event"]["Records"]]
+
 
 def write_code(folder: Path) -> Path:
     """The toy `lambdas` package; gives the folder that holds it."""
@@ -130,6 +151,7 @@ def write_code(folder: Path) -> Path:
     (folder / "lambdas/toy/handler.py").write_text(TOY_HANDLERS)
     (folder / "lambdas/toy/authorizer.py").write_text(TOY_AUTHORIZER)
     (folder / "lambdas/toy/events.py").write_text(TOY_EVENTS)
+    (folder / "lambdas/toy/worker.py").write_text(TOY_WORKER)
     (folder / "lambdas/access/bootstrap.py").write_text(TOY_BOOTSTRAP)
     return folder
 
@@ -236,6 +258,16 @@ def template(folder: Path) -> dict[str, Any]:
                 },
             },
             "ToyQueue": {"Type": "AWS::SQS::Queue", "Properties": {}},
+            "ToyWork": {
+                "Type": "AWS::SQS::Queue",
+                "Properties": {
+                    "VisibilityTimeout": 3,
+                    "RedrivePolicy": {
+                        "maxReceiveCount": 2,
+                        "deadLetterTargetArn": arn_of("ToyQueue"),
+                    },
+                },
+            },
             "ToyTopic": {"Type": "AWS::SNS::Topic", "Properties": {}},
             "ToyRole": {"Type": "AWS::IAM::Role", "Properties": {}},
             "ToyPolicy": {
@@ -260,6 +292,11 @@ def template(folder: Path) -> dict[str, Any]:
                             },
                             {
                                 "Effect": "Allow",
+                                "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+                                "Resource": arn_of("ToyWork"),
+                            },
+                            {
+                                "Effect": "Allow",
                                 "Action": "dynamodb:Query",
                                 "Resource": {
                                     "Fn::Join": ["", [arn_of("ToyTable"), "/index/facets"]]
@@ -274,6 +311,19 @@ def template(folder: Path) -> dict[str, Any]:
                 "lambdas.toy.authorizer.handler", CALLS_FILE=str(folder / "calls")
             ),
             "ToyEvents": function("lambdas.toy.events.handler", EVENTS_FILE=str(folder / "events")),
+            "ToyWorker": function(
+                "lambdas.toy.worker.handler", timeout=2, MESSAGES_FILE=str(folder / "messages")
+            ),
+            "ToySource": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {
+                    "BatchSize": 2,
+                    "EventSourceArn": arn_of("ToyWork"),
+                    "FunctionName": {"Ref": "ToyWorker"},
+                    "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                    "ScalingConfig": {"MaximumConcurrency": 2},
+                },
+            },
             "ToyRule": {
                 "Type": "AWS::Events::Rule",
                 "Properties": {

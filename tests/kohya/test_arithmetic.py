@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lambdas.datasets.image_size import BYTES_NEEDED, KIND_OF_SUFFIX, size_for_sd_scripts
+from lambdas.asset_worker.image_size import BYTES_NEEDED, KIND_OF_SUFFIX, size_for_sd_scripts
 from lambdas.trainings.arithmetic import BucketedDataset, Sizes, Subset, lay_out, schedule
 from lambdas.trainings.buckets import BucketSettings, CannotBucket
 from local.kohya.settings import Places, Settings

@@ -14,6 +14,7 @@ ENVIRONMENT = {
     "TABLE_NAME": "table",
     "BUCKET_NAME": "bucket",
     "DEPLOYMENT": "lorastack",
+    "ASSET_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/assets",
     "TRAINING_IMAGE_URI": "000000000000.dkr.ecr.us-east-1.amazonaws.com/lorastack:1",
     "TRAINING_ROLE_ARN": "arn:aws:iam::000000000000:role/training",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -29,10 +30,11 @@ def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iter
     """An empty table and bucket; every call to AWS is noted."""
     calls = AwsCalls()
     with mock_aws():
-        for client in (aws.dynamodb, aws.s3, aws.sagemaker, aws._session):
+        for client in (aws.dynamodb, aws.s3, aws.sagemaker, aws.sqs, aws._session):
             client.cache_clear()
         _make_table()
         aws.s3().create_bucket(Bucket="bucket")
+        aws.sqs().create_queue(QueueName="assets")
         through = BaseClient._make_api_call
 
         def call(client: BaseClient, operation: str, request: dict) -> dict:

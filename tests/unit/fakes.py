@@ -120,6 +120,9 @@ class Context:
     invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:test"
     aws_request_id = "request-of-lambda"
 
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
 
 @dataclass(frozen=True)
 class Client:

@@ -1,13 +1,16 @@
 """Scenes that the unit tests of trainings begin with."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from lambdas.asset_worker import handler as worker
 from lambdas.core import aws, bucket
+from lambdas.core.queue import Settings
 from lambdas.datasets import handler as datasets
 from lambdas.models import handler as models
 from lambdas.models import repository
 from lambdas.trainings import handler as trainings
-from tests.unit.fakes import SD_1_5, Answer, Client, png, safetensors_file
+from tests.unit.fakes import SD_1_5, Answer, Client, Context, png, safetensors_file
 
 Shapes = Mapping[str, list[int]]
 
@@ -38,8 +41,51 @@ def ready_dataset(
     for one in files:
         key = f"{client.workspace}/datasets/{dataset_id}/{prefix}/{one}"
         bucket.put(key, content_of(one))
-    assert client.post(f"/datasets/{dataset_id}/complete").status == 200
+    assert completed(dataset_id, client).body["status"] == "ready"
     return dataset_id
+
+
+def completed(dataset_id: str, client: Client = DATASETS) -> Answer:
+    """Complete a dataset, let the worker check it, and return what it is then."""
+    asked = client.post(f"/datasets/{dataset_id}/complete")
+    if asked.status != 202:
+        return asked
+    work()
+    return client.get(f"/datasets/{dataset_id}")
+
+
+def work() -> int:
+    """Give the worker what is in its queue until that is empty; return how many it took."""
+    taken = 0
+    while records := _received():
+        taken += len(records)
+        answer = worker.handler({"Records": records}, Context())
+        assert answer == {"batchItemFailures": []}, "the worker failed: its log says why"
+    return taken
+
+
+def lose_messages() -> None:
+    """Empty the worker's queue, as if nothing had been sent."""
+    while _received():
+        pass
+
+
+def _received() -> list[dict[str, Any]]:
+    url = Settings.load().asset_queue_url
+    found = aws.sqs().receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"])
+    for one in found.get("Messages", []):
+        aws.sqs().delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+    return [
+        {
+            "messageId": one["MessageId"],
+            "receiptHandle": one["ReceiptHandle"],
+            "body": one["Body"],
+            "attributes": one["Attributes"],
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+        }
+        for one in found.get("Messages", [])
+    ]
 
 
 def complete_model(

@@ -1,4 +1,4 @@
-"""What `complete` reads of the images themselves: their sizes, and whether they are images."""
+"""The sizes that the check of a dataset reads, and what trainings reckon from them."""
 
 import io
 from collections.abc import Mapping
@@ -6,19 +6,13 @@ from collections.abc import Mapping
 import pytest
 from PIL import Image
 
+from lambdas.asset_worker import reporting
 from lambdas.core import bucket
-from lambdas.datasets import measuring
-from tests.unit.fakes import Answer, AwsCalls, Client, png
+from tests.unit.fakes import Answer, Client, png
 from tests.unit.scenes import DATASETS, TRAININGS, ready_dataset, ready_model
+from tests.unit.scenes import completed as checked
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
-
-REPORT_OF_OLD = {
-    "images": 3,
-    "captions": 3,
-    "images_without_caption": [],
-    "captions_without_image": [],
-}
 
 
 def completed(files: Mapping[str, bytes], name: str = "set", client: Client = DATASETS) -> Answer:
@@ -31,7 +25,7 @@ def completed(files: Mapping[str, bytes], name: str = "set", client: Client = DA
     dataset_id = client.post("/datasets", request).body["dataset"]["id"]
     for one, data in files.items():
         bucket.put(f"acme/datasets/{dataset_id}/2_x/{one}", data)
-    return client.post(f"/datasets/{dataset_id}/complete")
+    return checked(dataset_id, client)
 
 
 def jpeg(metadata: int) -> bytes:
@@ -58,59 +52,33 @@ def test_the_report_has_each_size_with_its_count() -> None:
     report = completed(files | {"d.jpg": jpeg(0)}).body["report"]
 
     assert report["sizes"] == [[64, 80, 1], [70, 90, 1], [512, 768, 2]]
-    assert report["unreadable_images"] == []
+    assert report["errors"] == 0
 
 
-def test_each_image_takes_one_short_read(aws_calls: AwsCalls) -> None:
-    completed({f"{index}.png": png(512, 512) for index in range(40)})
-
-    assert aws_calls.made.count("GetObject") == 40 + 1  # the list of files
-
-
-def test_a_jpeg_with_much_metadata_takes_a_second_read(aws_calls: AwsCalls) -> None:
-    answer = completed({"a.jpg": jpeg(300_000)})
-
-    assert answer.body["report"]["sizes"] == [[70, 90, 1]]
-    assert aws_calls.made.count("GetObject") == 2 + 1
-
-
-def test_a_jpeg_with_a_mebibyte_of_metadata_is_ready_with_sizes_unknown() -> None:
+def test_a_jpeg_with_mebibytes_of_metadata_has_its_size() -> None:
     answer = completed({"a.jpg": jpeg(2_000_000), "b.png": png(64, 64)})
 
-    assert (answer.status, answer.body["report"]["sizes"]) == (200, None)
+    assert answer.body["report"]["sizes"] == [[64, 64, 1], [70, 90, 1]]
 
 
 def test_an_image_with_the_ending_of_another_kind_is_read_by_its_content() -> None:
     answer = completed({"a.jpg": png(64, 80), "b.png": jpeg(300)})
 
-    assert (answer.status, answer.body["report"]["sizes"]) == (200, [[64, 80, 1], [70, 90, 1]])
+    assert answer.body["status"] == "ready"
+    assert answer.body["report"]["sizes"] == [[64, 80, 1], [70, 90, 1]]
 
 
-def test_what_is_no_image_is_named_with_what_to_do() -> None:
-    files = {"a.png": b"a rabbit", "c.png": png(9, 9)[:20], "d.png": png(9, 9)}
-
-    answer = completed(files)
-
-    assert (answer.status, answer.body["code"]) == (422, "dataset_invalid")
-    told = {fault["pointer"]: fault["message"] for fault in answer.body["errors"]}
-    assert list(told) == ["/files/a.png", "/files/c.png"]
-    assert told["/files/a.png"].startswith("is no PNG: export it as PNG")
-    assert "cut off" in told["/files/c.png"]
-    assert "make the dataset anew" in answer.body["detail"]
-    stands = DATASETS.get("/datasets").body["data"][0]
-    assert (stands["status"], stands["report"]["sizes"]) == ("invalid", None)
-    assert stands["report"]["unreadable_images"] == ["a.png", "c.png"]
-
-
-def test_of_too_many_images_none_is_read(
-    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch
+def test_of_too_many_sizes_the_record_has_none_and_the_report_all(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(measuring, "MOST_MEASURED", 2)
+    monkeypatch.setattr(reporting, "SIZES_IN_RECORD", 2)
+    sides = (300, 400, 500)
 
-    answer = completed({f"{index}.png": b"abc" for index in range(3)})
+    dataset = completed({f"{side}.png": png(side, side) for side in sides}).body
+    report = DATASETS.get(f"/datasets/{dataset['id']}/report").body
 
-    assert (answer.status, answer.body["report"]["sizes"]) == (200, None)
-    assert aws_calls.made.count("GetObject") == 1
+    assert (dataset["status"], dataset["report"]["sizes"]) == ("ready", None)
+    assert report["sizes"] == [[side, side, 1] for side in sides]
 
 
 @pytest.mark.parametrize("name", ["a.Png", "a.JPg", ".a.png"])
@@ -136,7 +104,7 @@ def test_the_steps_are_exact_where_the_sizes_are_known() -> None:
 def test_the_steps_say_what_they_assume_where_the_sizes_are_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(measuring, "MOST_MEASURED", 0)
+    monkeypatch.setattr(reporting, "SIZES_IN_RECORD", 0)
     ready_model(), ready_dataset()
 
     told = steps("tusiji", train_batch_size=4)["steps"]
@@ -164,18 +132,12 @@ def test_what_sd_scripts_would_stop_on_is_a_fault_of_the_training() -> None:
     assert steps(bucket_no_upscale=False)["valid"]
 
 
-def test_a_dataset_completed_before_sizes_were_read_can_still_be_trained_on() -> None:
-    from lambdas.datasets.schema import Report
-
-    assert Report.model_validate(REPORT_OF_OLD).sizes is None
-
-
 def test_bounds_are_checked_and_the_right_dataset_named_where_some_sizes_are_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ready_model()
     completed({"a.png": png(63, 512)}, "small")
-    monkeypatch.setattr(measuring, "MOST_MEASURED", 0)
+    monkeypatch.setattr(reporting, "SIZES_IN_RECORD", 0)
     ready_dataset()
     request = {
         "name": "style",

@@ -6,7 +6,7 @@ import pytest
 
 from lambdas.core import bucket
 from tests.unit.fakes import AwsCalls, Client
-from tests.unit.scenes import DATASETS, content_of, ready_dataset
+from tests.unit.scenes import DATASETS, completed, content_of, ready_dataset
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 
@@ -18,6 +18,11 @@ def body(*names: str, **changes: object) -> dict:
     names = names or ("a.png", "a.txt")
     files = [{"name": name, "size": len(content_of(name))} for name in names]
     return {"name": "set", "prefix": "10_tusiji", "files": files} | changes
+
+
+def errors(dataset: dict) -> list[tuple[str, str | None]]:
+    found = dataset["report"]["findings"]
+    return [(one["code"], one["file"]) for one in found if one["severity"] == "error"]
 
 
 def upload(dataset_id: str, *names: str) -> None:
@@ -116,18 +121,16 @@ def test_an_image_without_caption_makes_the_dataset_invalid_until_the_caption_co
     dataset_id = DATASETS.post("/datasets", body("a.png", "b.png", "a.txt")).body["dataset"]["id"]
     upload(dataset_id, "a.png", "b.png", "a.txt")
 
-    refused = DATASETS.post(f"/datasets/{dataset_id}/complete")
-    stands = DATASETS.get(f"/datasets/{dataset_id}").body
+    refused = completed(dataset_id).body
     more = {"files": [{"name": "b.txt", "size": 3}]}
     DATASETS.post(f"/datasets/{dataset_id}/uploads", more)
     upload(dataset_id, "b.txt")
-    mended = DATASETS.post(f"/datasets/{dataset_id}/complete")
+    mended = completed(dataset_id).body
 
-    assert (refused.status, refused.body["code"]) == (422, "dataset_invalid")
-    assert refused.pointers == ["/files/b.png"]
-    assert "upload b.txt" in refused.body["errors"][0]["message"]
-    assert (stands["status"], stands["report"]["images_without_caption"]) == ("invalid", ["b.png"])
-    assert (mended.status, mended.body["status"]) == (200, "ready")
+    assert refused["status"] == "invalid"
+    assert errors(refused) == [("missing_caption", "b.png")]
+    assert "Upload b.txt" in refused["report"]["findings"][0]["remedy"]
+    assert (mended["status"], errors(mended)) == ("ready", [])
 
 
 def test_captions_are_not_needed_when_the_policy_says_so() -> None:
@@ -135,16 +138,14 @@ def test_captions_are_not_needed_when_the_policy_says_so() -> None:
     dataset_id = made.body["dataset"]["id"]
     upload(dataset_id, "a.png")
 
-    assert DATASETS.post(f"/datasets/{dataset_id}/complete").body["status"] == "ready"
+    assert completed(dataset_id).body["status"] == "ready"
 
 
 def test_a_dataset_of_captions_alone_is_invalid() -> None:
     dataset_id = DATASETS.post("/datasets", body("a.txt")).body["dataset"]["id"]
     upload(dataset_id, "a.txt")
 
-    answer = DATASETS.post(f"/datasets/{dataset_id}/complete")
-
-    assert (answer.status, answer.pointers) == (422, ["/files"])
+    assert errors(completed(dataset_id).body) == [("no_images", None)]
 
 
 def test_completing_again_answers_the_same_and_more_files_are_refused() -> None:
@@ -155,7 +156,7 @@ def test_completing_again_answers_the_same_and_more_files_are_refused() -> None:
         f"/datasets/{dataset_id}/uploads", {"files": [{"name": "z.png", "size": 3}]}
     )
 
-    assert (again.status, again.body["status"]) == (200, "ready")
+    assert (again.status, again.body["status"]) == (202, "ready")
     assert (more.status, more.body["code"]) == (409, "dataset_closed")
 
 

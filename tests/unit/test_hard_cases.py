@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.core import clock, table
 from lambdas.datasets import repository as datasets
-from lambdas.datasets.schema import File
+from lambdas.datasets.schema import DeclaredFile
 from lambdas.training_status import handler as status
 from lambdas.trainings import transitions
 from lambdas.trainings.repository import get
@@ -26,6 +26,7 @@ from tests.unit.scenes import (
     MODELS,
     TRAININGS,
     complete_model,
+    completed,
     ready_dataset,
     ready_model,
 )
@@ -38,6 +39,10 @@ TRAINING = {"name": "style", "model": "base", "datasets": [{"dataset": "tusiji"}
 
 def made_training(**changes: Any) -> dict:
     return TRAININGS.post("/trainings", TRAINING | changes).body
+
+
+def declared(name: str) -> DeclaredFile:
+    return DeclaredFile(name=name, size=1, id=f"img_{name}")
 
 
 def reconcile() -> None:
@@ -58,7 +63,7 @@ def test_a_dataset_whose_answer_was_lost_is_whole_when_it_is_asked_for_again(
     assert (lost.status, lost.body["code"]) == (503, "unavailable")
     assert lost.headers["Retry-After"]
     assert [one["name"] for one in again.body["uploads"]] == ["a.png", "a.txt"]
-    assert DATASETS.post(f"/datasets/{dataset_id}/complete").body["status"] == "ready"
+    assert completed(dataset_id).body["status"] == "ready"
 
 
 def test_a_model_whose_answer_was_lost_can_still_be_uploaded(aws_calls: AwsCalls) -> None:
@@ -108,26 +113,26 @@ def test_a_training_that_makes_trouble_keeps_no_other_from_being_reconciled(
 
 def test_a_dataset_that_became_ready_meanwhile_takes_no_more_files() -> None:
     dataset_id = ready_dataset()
-    dataset, files_id = datasets.get("acme", dataset_id)
-    as_it_was = dataset.model_copy(update={"status": "uploading"})
+    kept = datasets.get("acme", dataset_id)
+    as_it_was = kept.dataset.model_copy(update={"status": "uploading"})
 
     with pytest.raises(Exception, match="same moment"):
-        datasets.declare_more("acme", as_it_was, files_id, [File(name="z.png", size=1)])
+        datasets.declare("acme", as_it_was, kept.files_id, [declared("z.png")])
 
     assert DATASETS.get(f"/datasets/{dataset_id}").body["status"] == "ready"
 
 
 def test_of_two_that_add_files_at_once_the_winners_list_stays() -> None:
     dataset_id = DATASETS.post("/datasets", dataset_body()).body["dataset"]["id"]
-    dataset, files_id = datasets.get("acme", dataset_id)
-    winner, loser = [File(name="w.png", size=1)], [File(name="l.png", size=1)]
+    kept = datasets.get("acme", dataset_id)
+    winner, loser = [declared("w.png")], [declared("l.png")]
 
-    datasets.declare_more("acme", dataset, files_id, winner)
+    datasets.declare("acme", kept.dataset, kept.files_id, winner)
     with pytest.raises(Exception, match="same moment"):
-        datasets.declare_more("acme", dataset, files_id, loser)
+        datasets.declare("acme", kept.dataset, kept.files_id, loser)
 
-    _, kept_id = datasets.get("acme", dataset_id)
-    assert datasets.declared_files("acme", dataset_id, kept_id) == winner
+    files_id = datasets.get("acme", dataset_id).files_id
+    assert datasets.declared_files("acme", dataset_id, files_id) == winner
 
 
 @pytest.mark.parametrize(

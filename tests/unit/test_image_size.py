@@ -9,7 +9,7 @@ import time
 import pytest
 from PIL import Image
 
-from lambdas.datasets.image_size import (
+from lambdas.asset_worker.image_size import (
     BYTES_NEEDED,
     CutShort,
     Kind,

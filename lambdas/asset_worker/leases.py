@@ -1,0 +1,84 @@
+"""Leases: of several workers that a message reaches, one does the work, and goes on doing it.
+
+A lease that is not renewed ends by itself. Whoever lost it finds out at its next write.
+"""
+
+from dataclasses import dataclass
+
+from lambdas.core import clock, table
+from lambdas.core.attributes import Item
+from lambdas.core.ids import ulid
+from lambdas.core.queue import Kind
+from lambdas.core.table import ConditionFailed, Key, Update
+
+SECONDS = 180
+HELD = "#lease = :lease"
+"""The condition of a write that only the holder may make; :lease is `Lease.token`."""
+
+
+class Lost(Exception):
+    """Another worker has taken the work over, or there is none any more."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a thing.
+
+    `item` is the thing's record when it was taken, `attempts` how many took it before since the
+    last that got further.
+    """
+
+    key: Key
+    token: str
+    item: Item
+    attempts: int
+
+
+def take(key: Key, kind: Kind) -> Lease | None:
+    """Take on the work that a thing waits for; None where it waits for none or another works."""
+    item = table.get(key)
+    if item is None or item.get("pending") != kind:
+        return None
+    token = ulid()
+    try:
+        table.write(
+            Update(
+                key,
+                "SET #lease = :lease, #lease_until = :until, #next_check_at = :until "
+                "ADD #attempts :one",
+                _until(token) | {"one": 1, "kind": kind, "now": clock.text(clock.now())},
+                "#pending = :kind AND (attribute_not_exists(#lease_until) OR #lease_until < :now)",
+            )
+        )
+    except ConditionFailed:
+        return None
+    return Lease(key, token, item, int(item.get("attempts", 0)))
+
+
+def renew(lease: Lease) -> None:
+    """Go on, after the work got further. Raises Lost."""
+    _write(
+        lease,
+        "SET #lease_until = :until, #next_check_at = :until, #attempts = :none",
+        _until(lease.token) | {"none": 0},
+    )
+
+
+def give_back(lease: Lease) -> None:
+    """Let another worker go on from here. Raises Lost."""
+    _write(
+        lease,
+        "SET #next_check_at = :soon, #attempts = :none REMOVE #lease_until",
+        {"lease": lease.token, "none": 0, "soon": clock.text(clock.later(60))},
+    )
+
+
+def _until(token: str) -> Item:
+    return {"lease": token, "until": clock.text(clock.later(SECONDS))}
+
+
+def _write(lease: Lease, expression: str, values: Item) -> None:
+    try:
+        table.write(Update(lease.key, expression, values, HELD))
+    except ConditionFailed as error:
+        raise Lost(f"the lease on {lease.key.sk} is another's") from error

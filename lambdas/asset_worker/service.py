@@ -1,0 +1,26 @@
+"""What the asset worker does, by the kind of message, and what it looks for by itself."""
+
+from collections.abc import Callable
+
+from lambdas.asset_worker import validation
+from lambdas.asset_worker.leases import Lost
+from lambdas.core import clock, pending
+from lambdas.core.observability import logger
+from lambdas.core.queue import Kind, Task
+
+Work = Callable[[str, str, float], None]
+
+_WORK: dict[Kind, Work] = {"validate_dataset": validation.validate}
+
+
+def do(task: Task, deadline: float) -> None:
+    """Do what a message asks for, until `deadline` (monotonic seconds) at the latest."""
+    try:
+        _WORK[task.kind](task.workspace, task.id, deadline)
+    except Lost as lost:
+        logger.info("another worker goes on", reason=str(lost))
+
+
+def reconcile() -> int:
+    """Send messages again for work that nobody took on; return how many."""
+    return sum(pending.send_again(key) for key in pending.overdue(clock.now()))
