@@ -12,6 +12,7 @@ from assets import DECODER_ENVIRONMENT, WORKER_TIMEOUT, Assets
 from events import Events
 from function_code import ASSET_WORKER, function_code
 from gateway_body import Route
+from imports import Imports
 from service_function import MEMORY_MIB, ServiceFunction
 from settings import DeploymentSettings
 from storage import Storage
@@ -54,9 +55,11 @@ class LoraStack(cdk.Stack):
             self, "Training", root=root, settings=settings, storage=self.storage
         )
         self.assets = Assets(self, "Assets")
+        self.imports = Imports(settings=settings, storage=self.storage)
         self._functions()
         self._grant_records()
         self._grant_files()
+        self.imports.grant_read(self.asset_worker.role)
         self._grant_queue()
         self._grant_jobs()
         self.api = self._api(routes)
@@ -68,6 +71,7 @@ class LoraStack(cdk.Stack):
             function=self.training_status.function,
         )
         self.assets.wake(self.asset_worker.function)
+        self.assets.receive_arrivals(self.storage.bucket)
         self._outputs()
 
     def _functions(self) -> None:
@@ -76,7 +80,9 @@ class LoraStack(cdk.Stack):
             "DatasetsFunction", "lambdas.datasets.handler.handler", environment=assets
         )
         self.models = self._function(
-            "ModelsFunction", "lambdas.models.handler.handler", environment=assets
+            "ModelsFunction",
+            "lambdas.models.handler.handler",
+            environment=assets | self.imports.environment,
         )
         self.trainings = self._function(
             "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs
@@ -96,7 +102,7 @@ class LoraStack(cdk.Stack):
         self.asset_worker = self._function(
             "AssetWorkerFunction",
             "lambdas.asset_worker.handler.handler",
-            environment=assets | DECODER_ENVIRONMENT,
+            environment=assets | DECODER_ENVIRONMENT | self.imports.worker_environment,
             timeout=WORKER_TIMEOUT,
             code=self._worker_code,
             memory_mib=2048,  # decoding takes up to 900 MiB, and 2048 give more than one CPU
@@ -182,6 +188,15 @@ class LoraStack(cdk.Stack):
         )
         may_list(self.training_status.role)
         grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject")
+        grant(
+            self.asset_worker.role,
+            "*/models/*",
+            "GetObject",
+            "PutObject",
+            "DeleteObject",
+            "AbortMultipartUpload",
+            "ListMultipartUploadParts",
+        )
         may_list(self.asset_worker.role)
 
     def _grant_queue(self) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from lambdas.asset_worker import validation
+from lambdas.asset_worker import arrivals, model_import, validation
+from lambdas.asset_worker.arrival_schema import Arrival
 from lambdas.asset_worker.leases import Lost
 from lambdas.core import clock, pending
 from lambdas.core.observability import logger
@@ -10,7 +11,10 @@ from lambdas.core.queue import Kind, Task
 
 Work = Callable[[str, str, float], None]
 
-_WORK: dict[Kind, Work] = {"validate_dataset": validation.validate}
+_WORK: dict[Kind, Work] = {
+    "validate_dataset": validation.validate,
+    "import_model": model_import.run,
+}
 
 
 def do(task: Task, deadline: float) -> None:
@@ -19,6 +23,11 @@ def do(task: Task, deadline: float) -> None:
         _WORK[task.kind](task.workspace, task.id, deadline)
     except Lost as lost:
         logger.info("another worker goes on", reason=str(lost))
+
+
+def take_in(arrival: Arrival) -> None:
+    """Register a model file that arrived in an inbox."""
+    arrivals.take_in(arrival)
 
 
 def reconcile() -> int:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lambdas.core import aws, settings
 
-Kind = Literal["validate_dataset"]
+Kind = Literal["validate_dataset", "import_model"]
 
 
 class Task(BaseModel):

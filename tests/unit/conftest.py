@@ -30,7 +30,14 @@ def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iter
     """An empty table and bucket; every call to AWS is noted."""
     calls = AwsCalls()
     with mock_aws():
-        for client in (aws.dynamodb, aws.s3, aws.sagemaker, aws.sqs, aws._session):
+        for client in (
+            aws.dynamodb,
+            aws.s3,
+            aws.sagemaker,
+            aws.sqs,
+            aws.secretsmanager,
+            aws._session,
+        ):
             client.cache_clear()
         _make_table()
         aws.s3().create_bucket(Bucket="bucket")
