@@ -3,29 +3,20 @@
 import hashlib
 import json
 import logging
-from pathlib import Path
 
 import pytest
 
-from lambdas.asset_worker import download_secrets, fetching, importing, model_import
+from lambdas.asset_worker import download_secrets, fetching, model_import
 from lambdas.core import aws, bucket, multipart, settings
 from lambdas.models import repository
-from tests.unit.fakes import LORA, SD_1_5, AwsCalls, safetensors_file
-from tests.unit.scenes import MODELS, work
-from tests.unit.web import Page, Web, make_web
+from tests.unit.fakes import LORA, SD_1_5, safetensors_file
+from tests.unit.scenes import MODELS, left_behind, work
+from tests.unit.web import Page, Web
 
 MIB = 1024**2
 LINK = "https://models.example.com/files/lora.safetensors"
 BIG = safetensors_file({"w": [17 * MIB], **LORA})  # 34 MiB: three parts
 SMALL = safetensors_file(LORA)
-
-
-@pytest.fixture
-def web(aws_calls: AwsCalls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
-    made = make_web(tmp_path)
-    monkeypatch.setattr(fetching, "network", made.network)
-    monkeypatch.setattr(importing, "TOLD_EVERY_SECONDS", 0)
-    return made
 
 
 def begun(url: str = LINK, **more: object) -> str:
@@ -38,12 +29,6 @@ def imported(url: str = LINK, **more: object) -> dict:
     model_id = begun(url, **more)
     work()
     return MODELS.get(f"/models/{model_id}").body
-
-
-def left_behind() -> list[str]:
-    return [one.key for one in bucket.objects_under("")] + [
-        key for key, _ in multipart.uploads_under("")
-    ]
 
 
 def test_a_link_is_answered_at_once_and_the_model_is_ready_when_the_worker_is_done(
