@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from client import SD_1_5, checkpoint
 from local_stack import LocalStack
+
+from local.credentials import access_key_id, secret_access_key
 
 LORA = {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": [4, 320]}
 
@@ -72,6 +75,23 @@ def test_a_file_of_the_inbox_is_imported_under_the_name_that_is_asked_for(
         "base.safetensors",
     )
     assert model_called(api, "base")["id"] != model["id"]  # it arrived as well
+
+
+def test_a_secret_is_kept_by_the_stack_and_read_by_no_function_that_was_not_given_it(
+    stack: LocalStack,
+) -> None:
+    operator = stack.aws("secretsmanager")
+    operator.create_secret(Name="downloads", SecretString='{"huggingface.co": "hf_test"}')
+
+    read = operator.get_secret_value(SecretId="downloads")
+
+    assert read["SecretString"] == '{"huggingface.co": "hf_test"}'
+    key = access_key_id("AssetWorkerFunction")
+    worker = stack.aws(
+        "secretsmanager", key, secret_access_key((stack.state / "secret").read_text(), key)
+    )
+    with pytest.raises(ClientError, match="not authorized"):
+        worker.get_secret_value(SecretId="downloads")
 
 
 def test_another_workspaces_inbox_is_no_place_to_import_from(
