@@ -167,6 +167,8 @@ def _connected(host: str, network: Network) -> ssl.SSLSocket:
     try:
         addresses = network.resolve(host)
     except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            raise  # the resolver has no answer for now
         raise refused(f"names {host}, which can't be found") from error
     if not addresses or not all(map(is_public, addresses)):
         raise refused(f"leads into a private network: {host} is no public server")

@@ -214,6 +214,24 @@ def test_a_link_that_will_not_do_by_its_form_is_refused_at_once(web: Web, url: s
 
 
 @pytest.mark.parametrize(
+    ("field", "address"),
+    [
+        ("url", "https://models.example.com/a.ckpt"),
+        ("url", "https://huggingface.co/a/b/blob/main/pytorch_model.bin"),
+        ("s3_uri", "s3://bucket/acme/inbox/a.PT"),
+    ],
+)
+def test_a_pickle_by_its_name_is_refused_at_once_with_what_would_do(
+    web: Web, field: str, address: str
+) -> None:
+    answer = MODELS.post("/models/import", {"name": "a", field: address})
+
+    assert (answer.status, answer.pointers) == (422, [f"/{field}"])
+    assert answer.body["code"] == "not_safetensors"
+    assert ".safetensors" in answer.body["detail"]
+
+
+@pytest.mark.parametrize(
     ("sent", "pointer"),
     [
         ({}, ""),
