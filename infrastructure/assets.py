@@ -6,6 +6,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -60,6 +61,18 @@ class Assets(Construct):
         )
         self._schedule(function)
 
+    def receive_arrivals(self, bucket: s3.IBucket) -> None:
+        """Has S3 tell the worker of each model file that arrives in a workspace's inbox."""
+        rule = events.Rule(self, "ArrivalRule", event_pattern=_arrival(bucket))
+        rule.add_target(
+            targets.SqsQueue(
+                self.queue,
+                dead_letter_queue=self.dead_letters,
+                max_event_age=cdk.Duration.hours(6),
+                retry_attempts=10,
+            )
+        )
+
     def _dead_letters(self) -> sqs.Queue:
         queue = sqs.Queue(
             self,
@@ -84,3 +97,14 @@ class Assets(Construct):
                 retry_attempts=0,
             )
         )
+
+
+def _arrival(bucket: s3.IBucket) -> events.EventPattern:
+    return events.EventPattern(
+        source=["aws.s3"],
+        detail_type=["Object Created"],
+        detail={
+            "bucket": {"name": [bucket.bucket_name]},
+            "object": {"key": [{"wildcard": "*/inbox/*.safetensors"}]},
+        },
+    )

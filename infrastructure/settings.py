@@ -22,7 +22,7 @@ TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+\-@]*$", max_length=256)]
 InstanceTypeName = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
 WorkspaceName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")]
 FolderUri = Annotated[
-    str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/*?]+)+/$", max_length=1000)
+    str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$]+/)*$", max_length=1000)
 ]
 Price = Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)]
 
@@ -86,17 +86,23 @@ class DeploymentSettings(BaseModel):
         min_length=1,
         description='a list of origins such as "https://lora.example.org", or ["*"]',
     )
-    # Besides its inbox; read by the asset worker, which copies.
-    import_prefixes: dict[WorkspaceName, tuple[FolderUri, ...]] = Field(
-        {},
-        max_length=100,
-        description="an object of folders to import from by workspace, such as "
-        '{"acme": ["s3://team-data/rabbits/"]}',
-    )
     training_image_uri: str | None = Field(
         None,
         pattern=r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+[:@]\S+$",
         description="the URI of an image in ECR with its tag or digest, or left out to build ours",
+    )
+    # What may be imported besides a workspace's inbox; the worker may read it.
+    import_prefixes: dict[WorkspaceName, tuple[FolderUri, ...]] = Field(
+        {},
+        max_length=100,
+        description="an object of lists of S3 folders by workspace, such as "
+        '{"acme": ["s3://acme-files/models/"]}, each ending in a slash',
+    )
+    download_secret_name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9/_+=.@-]{1,512}$",
+        description="the name of a secret in Secrets Manager that holds a JSON object of tokens by "
+        'host, such as {"huggingface.co": "hf_..."}, or left out',
     )
     retention: Literal["retain", "destroy"] = Field(
         "retain", description='"retain" or "destroy": what becomes of table and bucket'

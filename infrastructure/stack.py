@@ -1,6 +1,5 @@
 """Composes the service and grants who may do what, nothing else."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from assets import DECODER_ENVIRONMENT, WORKER_TIMEOUT, Assets
 from events import Events
 from function_code import ASSET_WORKER, function_code
 from gateway_body import Route
+from imports import Imports
 from service_function import MEMORY_MIB, ServiceFunction
 from settings import DeploymentSettings
 from storage import Storage
@@ -55,9 +55,12 @@ class LoraStack(cdk.Stack):
             self, "Training", root=root, settings=settings, storage=self.storage
         )
         self.assets = Assets(self, "Assets")
+        self.imports = Imports(settings=settings, storage=self.storage)
         self._functions()
         self._grant_records()
         self._grant_files()
+        self.imports.grant_list(self.datasets.role)
+        self.imports.grant_read(self.asset_worker.role)
         self._grant_queue()
         self._grant_jobs()
         self.api = self._api(routes)
@@ -69,18 +72,20 @@ class LoraStack(cdk.Stack):
             function=self.training_status.function,
         )
         self.assets.wake(self.asset_worker.function)
+        self.assets.receive_arrivals(self.storage.bucket)
         self._outputs()
 
     def _functions(self) -> None:
         jobs, assets = self.training.environment, self.assets.environment
-        places = self._settings.import_prefixes
         self.datasets = self._function(
             "DatasetsFunction",
             "lambdas.datasets.handler.handler",
-            environment=assets | {"IMPORT_PREFIXES": json.dumps(places, sort_keys=True)},
+            environment=assets | self.imports.environment,
         )
         self.models = self._function(
-            "ModelsFunction", "lambdas.models.handler.handler", environment=assets
+            "ModelsFunction",
+            "lambdas.models.handler.handler",
+            environment=assets | self.imports.environment,
         )
         self.trainings = self._function(
             "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs
@@ -100,7 +105,7 @@ class LoraStack(cdk.Stack):
         self.asset_worker = self._function(
             "AssetWorkerFunction",
             "lambdas.asset_worker.handler.handler",
-            environment=assets | DECODER_ENVIRONMENT,
+            environment=assets | DECODER_ENVIRONMENT | self.imports.worker_environment,
             timeout=WORKER_TIMEOUT,
             code=self._worker_code,
             memory_mib=2048,  # decoding takes up to 900 MiB, and 2048 give more than one CPU
@@ -186,12 +191,17 @@ class LoraStack(cdk.Stack):
         )
         may_list(self.training_status.role)
         grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
-        grant(self.asset_worker.role, "*/inbox/*", "GetObject")
         grant(self.asset_worker.role, "*/trainings/*", "GetObject")
+        grant(
+            self.asset_worker.role,
+            "*/models/*",
+            "GetObject",
+            "PutObject",
+            "DeleteObject",
+            "AbortMultipartUpload",
+            "ListMultipartUploadParts",
+        )
         may_list(self.asset_worker.role)
-        folders = {uri for given in self._settings.import_prefixes.values() for uri in given}
-        for uri in sorted(folders):
-            self.storage.grant_import(self.datasets.role, self.asset_worker.role, uri)
 
     def _grant_queue(self) -> None:
         for function in (self.datasets, self.models, self.asset_worker, self.training_status):

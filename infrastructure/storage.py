@@ -72,15 +72,6 @@ class Storage(Construct):
         """Allows listing; without it S3 tells a missing key as 403."""
         allow(role, ["s3:ListBucket"], [self.bucket.bucket_arn])
 
-    def grant_import(self, lister: iam.Role, reader: iam.Role, folder: str) -> None:
-        """Allows one role to list, another to read, a folder that an `s3://` address names."""
-        bucket, _, key = folder.removeprefix("s3://").partition("/")
-        arn = cdk.Stack.of(self).format_arn(service="s3", region="", account="", resource=bucket)
-        below = {"StringLike": {"s3:prefix": [f"{key}*"]}}
-        allow(lister, ["s3:ListBucket"], [arn], conditions=below)
-        reason = "The deployment's settings give a workspace all of this folder."
-        allow(reader, ["s3:GetObject"], [f"{arn}/{key}*"], wildcard=reason)
-
     def _grant_key(self, role: iam.Role) -> None:
         if self.key:
             allow(role, [f"kms:{action}" for action in KEY_ACTIONS], [self.key.key_arn])

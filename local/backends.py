@@ -1,4 +1,4 @@
-"""EventBridge, SNS and SQS of moto, kept on disk as pictures of moto's own objects.
+"""moto's EventBridge, Secrets Manager, SNS and SQS, kept on disk as pictures of its objects.
 
 Each is small, so after a call that may have changed it, it is written whole, before the call is
 answered. A picture that another version of moto took is set aside: topics and queues of the
@@ -23,8 +23,8 @@ from local.queues import Queue
 
 LOG = logging.getLogger("local.backends")
 
-Service = Literal["events", "sns", "sqs"]
-KEPT: tuple[Service, ...] = ("events", "sns", "sqs")
+Service = Literal["events", "secretsmanager", "sns", "sqs"]
+KEPT: tuple[Service, ...] = ("events", "secretsmanager", "sns", "sqs")
 NO_MESSAGE = (b"{}", b"")  # a queue is asked several times a second
 READING = ("Get", "List", "Describe", "Test")
 

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,12 @@ LOG = logging.getLogger("local.events")
 RETRY_SECONDS = (1.0, 2.0)
 UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 AT_ONCE = 8
+# Puts a message, the second, into the queue of an URL. Raises NotSent.
+Sender = Callable[[str, str], Awaitable[None]]
+
+
+class NotSent(Exception):
+    """A queue did not take a message."""
 
 
 def check_rules(rules: Iterable[Rule]) -> None:
@@ -78,6 +84,7 @@ class EventBus:
     rules: tuple[Rule, ...]
     invoker: Invoker
     dead_letters: Path
+    send: Sender | None = None
     retry_seconds: tuple[float, ...] = RETRY_SECONDS
     _deliveries: set["asyncio.Task[None]"] = field(default_factory=set)
     _schedules: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -132,16 +139,23 @@ class EventBus:
         for pause in (*self.retry_seconds, None):
             try:
                 async with self._slots:
-                    await self.invoker.invoke(target.function, event, request_id)
+                    await self._hand_over(target, event, request_id)
                 return
-            except (InvocationError, OSError) as exc:
+            except (InvocationError, NotSent, OSError) as exc:
                 said = str(exc)
             if pause is not None:
                 await asyncio.sleep(pause)
         self._bury(target, event, said)
 
+    async def _hand_over(self, target: Target, event: Any, request_id: str) -> None:
+        if not target.queue:
+            await self.invoker.invoke(target.function, event, request_id)
+        elif self.send:
+            await self.send(target.queue, json.dumps(event, ensure_ascii=False))
+
     def _bury(self, target: Target, event: Any, said: str) -> None:
-        LOG.error("%s failed with an event for good: %s", target.function, said)
-        line = json.dumps({"function": target.function, "error": said, "event": event})
+        name = target.function or target.queue
+        LOG.error("%s failed with an event for good: %s", name, said)
+        line = json.dumps({"function": name, "error": said, "event": event})
         with self.dead_letters.open("a") as file:
             file.write(line + "\n")

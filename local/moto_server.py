@@ -1,4 +1,4 @@
-"""DynamoDB, EventBridge, SNS and SQS by moto over HTTP: signed, authorized, kept on disk.
+"""DynamoDB, EventBridge, Secrets Manager, SNS, SQS by moto over HTTP: signed, authorized, kept.
 
 `python -m local.moto_server --port P --root STATE --config STATE/moto.json`
 """

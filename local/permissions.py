@@ -64,7 +64,15 @@ def _resource(service: str, body: Mapping[str, Any]) -> str:
             return str(body[name])
     if "QueueUrl" in body:
         return _arn(service, _last(body["QueueUrl"]))
+    if "SecretId" in body:
+        return _secret_arn(str(body["SecretId"]))
     return "*"
+
+
+def _secret_arn(identifier: str) -> str:
+    """The ARN of a secret, which ends in six characters of Secrets Manager's own."""
+    named = _arn("secretsmanager", f"secret:{identifier}-local0")
+    return identifier if identifier.startswith("arn:") else named
 
 
 def _arn(service: str, resource: str) -> str:

@@ -14,7 +14,7 @@ import uvicorn
 
 from local.banner import banner, endpoints
 from local.children import Child, ChildError, first_to_end
-from local.credentials import access_key_id
+from local.credentials import OPERATOR, access_key_id
 from local.event_sources import Poller
 from local.events import EventBus, check_rules
 from local.first_token import kept_token, make_token
@@ -23,6 +23,7 @@ from local.gateway import Gateway
 from local.invoker import Invoker
 from local.plan import JOBS, MOTO, Addresses, Options, Plan, programs
 from local.ports import free_urls, listen, url_of
+from local.queue_sender import QueueSender
 from local.state import State
 from local.template import Template
 
@@ -91,7 +92,12 @@ class Supervisor:
         started = time.monotonic()
         sockets = listen_for_functions(self.plan.template, self.plan.state)
         invoker = self._invoker(sockets)
-        bus = EventBus(self.plan.template.rules, invoker, self.plan.state.root / DEAD_LETTERS)
+        bus = EventBus(
+            self.plan.template.rules,
+            invoker,
+            self.plan.state.root / DEAD_LETTERS,
+            QueueSender(self.plan.credentials(OPERATOR)),
+        )
         pollers = self._pollers(invoker)
         server = _server(self._gateway(invoker, bus))
         serving = asyncio.create_task(server.serve([self.listener]))

@@ -43,10 +43,14 @@ class Function:
 
 @dataclass(frozen=True)
 class Target:
-    """What a rule calls, and the fixed input that replaces the event, if there is one."""
+    """What a rule calls, and the fixed input that replaces the event, if there is one.
 
-    function: str
+    A function by its logical id, or a queue by its URL.
+    """
+
+    function: str = ""
     input: Any = None
+    queue: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,12 @@ def _target(resolver: Resolver, target: Mapping[str, Any]) -> Target:
     unsupported = {"InputPath", "InputTransformer"} & target.keys()
     if unsupported:
         raise TemplateError(f"target {target['Id']}: {unsupported.pop()} is not supported locally")
+    fixed = json.loads(target["Input"]) if "Input" in target else None
+    for queue in read_queues(resolver):
+        if queue.arn == target["Arn"]:
+            return Target(input=fixed, queue=queue.url)
     function = _logical_id_of_arn(resolver, "AWS::Lambda::Function", target["Arn"])
-    return Target(function, json.loads(target["Input"]) if "Input" in target else None)
+    return Target(function, fixed)
 
 
 def _logical_id_of_arn(resolver: Resolver, kind: str, arn: str) -> str:

@@ -1,5 +1,6 @@
 """What the queue sends, a message at a time, and the schedule."""
 
+import json
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.asset_worker import service
+from lambdas.asset_worker.arrival_schema import Arrival
 from lambdas.core.observability import logger
 from lambdas.core.queue import Task
 
@@ -37,11 +39,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
 
 
 def _do(record: SQSRecord, context: LambdaContext) -> None:
-    task = Task.model_validate_json(record.body)
-    logger.append_keys(workspace=task.workspace, id=task.id, kind=task.kind)
-    left = context.get_remaining_time_in_millis() / 1000
     try:
-        service.do(task, time.monotonic() + left - _RESERVE_SECONDS)
+        _carry_out(json.loads(record.body), context)
     except Exception:
         logger.exception("a task failed and will come again")
         raise
+
+
+def _carry_out(message: Any, context: LambdaContext) -> None:
+    if Arrival.is_one(message):
+        service.take_in(Arrival.model_validate(message))
+        return
+    task = Task.model_validate(message)
+    logger.append_keys(workspace=task.workspace, id=task.id, kind=task.kind)
+    left = context.get_remaining_time_in_millis() / 1000
+    service.do(task, time.monotonic() + left - _RESERVE_SECONDS)

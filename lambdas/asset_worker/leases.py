@@ -4,6 +4,7 @@ A lease that is not renewed ends by itself. Whoever lost it finds out at its nex
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from lambdas.core import clock, table
 from lambdas.core.attributes import Item
@@ -55,12 +56,13 @@ def take(key: Key, kind: Kind) -> Lease | None:
     return Lease(key, token, item, int(item.get("attempts", 0)))
 
 
-def renew(lease: Lease) -> None:
-    """Go on, after the work got further. Raises Lost."""
+def renew(lease: Lease, **found: Any) -> None:
+    """Go on, after the work got further; `found` is kept with the thing. Raises Lost."""
+    kept = "".join(f", #{name} = :{name}" for name in found)
     _write(
         lease,
-        "SET #lease_until = :until, #next_check_at = :until, #attempts = :none",
-        _until(lease.token) | {"none": 0},
+        f"SET #lease_until = :until, #next_check_at = :until, #attempts = :none{kept}",
+        _until(lease.token) | {"none": 0} | found,
     )
 
 
@@ -70,6 +72,15 @@ def give_back(lease: Lease) -> None:
         lease,
         "SET #next_check_at = :soon, #attempts = :none REMOVE #lease_until",
         {"lease": lease.token, "none": 0, "soon": clock.text(clock.later(60))},
+    )
+
+
+def put_off(lease: Lease, seconds: float) -> None:
+    """Let another worker try it later; this try counts. Raises Lost."""
+    _write(
+        lease,
+        "SET #next_check_at = :later REMOVE #lease_until",
+        {"lease": lease.token, "later": clock.text(clock.later(seconds))},
     )
 
 

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from lambdas.asset_worker import crop, deletion, importing, proposing, settling, validation
+from lambdas.asset_worker import (
+    arrivals,
+    crop,
+    deletion,
+    importing,
+    model_import,
+    proposing,
+    settling,
+    validation,
+)
+from lambdas.asset_worker.arrival_schema import Arrival
 from lambdas.asset_worker.leases import Lost
 from lambdas.core import clock, pending
 from lambdas.core.observability import logger
@@ -20,6 +30,7 @@ _WORK: dict[Kind, Work] = {
     "settle_captions": settling.settle,
     "edit_captions": caption_edits.run,
     "store_proposals": proposing.store,
+    "import_model": model_import.run,
 }
 
 
@@ -29,6 +40,11 @@ def do(task: Task, deadline: float) -> None:
         _WORK[task.kind](task.workspace, task.id, deadline)
     except Lost as lost:
         logger.info("another worker goes on", reason=str(lost))
+
+
+def take_in(arrival: Arrival) -> None:
+    """Register a model file that arrived in an inbox."""
+    arrivals.take_in(arrival)
 
 
 def reconcile() -> int:

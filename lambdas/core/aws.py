@@ -91,3 +91,9 @@ def sqs() -> "SQSClient":
     """Return the SQS client."""
     client: SQSClient = _client("sqs")
     return client
+
+
+@cache
+def secretsmanager() -> Any:
+    """Return the Secrets Manager client."""
+    return _client("secretsmanager")

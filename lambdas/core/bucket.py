@@ -45,10 +45,11 @@ class Content:
 
 @dataclass(frozen=True)
 class Span:
-    """Some bytes of an object and the size of the whole."""
+    """Some bytes of an object, and size and ETag of the whole."""
 
     data: bytes
     total_size: int
+    etag: str = ""
 
 
 def put(key: str, body: bytes, tagging: str = "", content_type: str = "application/json") -> None:
@@ -91,20 +92,21 @@ def read_content(key: str) -> Content | None:
         raise
 
 
-def read_span(key: str, first: int, last: int) -> Span | None:
+def read_span(key: str, first: int, last: int, of: str | None = None) -> Span | None:
     """Return the bytes `first` to `last`, both counted, as far as they exist.
 
-    None when there is no such object. An empty object gives an empty span.
+    None when there is no such object. An empty object gives an empty span. `of` is another bucket.
     """
     try:
-        answer = aws.s3().get_object(Bucket=_name(), Key=key, Range=f"bytes={first}-{last}")
+        answer = aws.s3().get_object(Bucket=of or _name(), Key=key, Range=f"bytes={first}-{last}")
     except ClientError as error:
         if aws.error_code(error) == "InvalidRange":
             return Span(b"", first)
         if _means_absent(error):
             return None
         raise
-    return Span(answer["Body"].read(), int(answer["ContentRange"].rpartition("/")[2]))
+    total = int(answer["ContentRange"].rpartition("/")[2])
+    return Span(answer["Body"].read(), total, answer["ETag"])
 
 
 class Stream:

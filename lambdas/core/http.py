@@ -94,7 +94,8 @@ def created(
 ) -> Response[Any]:
     """Return 201 with the new thing and where it can be read."""
     # With the stage, or the base path of a custom domain.
-    collection = app.current_event.request_context.path.rstrip("/")
+    path = app.current_event.request_context.path.rstrip("/")
+    collection = path.removesuffix("/import")  # what is imported stands among the others
     headers = {"Location": f"{collection}/{identifier}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"

@@ -19,6 +19,7 @@ Kind = Literal[
     "settle_captions",
     "edit_captions",
     "store_proposals",
+    "import_model",
 ]
 
 

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from lambdas.core import inbox
 from lambdas.core.errors import Fault, NotFound
-from lambdas.datasets.settings import Settings
 
 _URI = re.compile(r"s3://([^/]+)/+(.*)", re.DOTALL)
 
@@ -32,21 +32,15 @@ def place_of(workspace: str, s3_uri: str) -> Place:
 
     Raises NotFound when the workspace may not import from there, whatever is or isn't there.
     """
-    place, inbox = _parsed(s3_uri), inbox_of(workspace)
-    given = Settings.load().import_prefixes.get(workspace, ())
-    allowed = [inbox, *(found for uri in given if (found := _parsed(uri)))]
-    if place is None or not any(_lies_in(place, one) for one in allowed):
+    place = _parsed(s3_uri)
+    allowed = inbox.prefixes_of(workspace)
+    if place is None or not place.uri.startswith(allowed):
         raise NotFound(
-            f"{s3_uri} is no folder that this workspace can import from. Its inbox is {inbox.uri}",
+            f"{s3_uri} is no folder that this workspace can import from. Its inbox is {allowed[0]}",
             code="place_not_found",
-            faults=[Fault("/s3_uri", f"must begin with {inbox.uri}")],
+            faults=[Fault("/s3_uri", f"must begin with {allowed[0]}")],
         )
     return place
-
-
-def inbox_of(workspace: str) -> Place:
-    """Return a workspace's inbox."""
-    return Place(Settings.load().bucket_name, f"{workspace}/inbox/")
 
 
 def _parsed(s3_uri: str) -> Place | None:
@@ -57,7 +51,3 @@ def _parsed(s3_uri: str) -> Place | None:
     if any(step in {"", ".", ".."} for step in steps):
         return None
     return Place(found[1], "/".join(steps) + "/")
-
-
-def _lies_in(place: Place, allowed: Place) -> bool:
-    return place.bucket == allowed.bucket and place.key.startswith(allowed.key)

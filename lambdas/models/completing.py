@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from lambdas.core import clock
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
-from lambdas.models import inspection, repository, transitions
+from lambdas.models import repository, transitions, verdict
 from lambdas.models.safetensors import Header, NotSafetensors
 from lambdas.models.schema import CompleteModel, Model, Reason, Upload, UploadedPart
 from lambdas.models.upload_schema import ArrivedPart
@@ -93,28 +92,8 @@ def _inspected(caller: Caller, model: Model) -> Model:
     try:
         header, digest = _read(caller, model)
     except NotSafetensors as error:
-        return _invalid(model, error.code, str(error))
-    found = inspection.inspect(header)
-    if found.type != model.type:
-        return _invalid(
-            model,
-            "wrong_type",
-            f"This was uploaded as {model.type} and is {found.type or 'unknown'}.",
-        )
-    if digest and model.sha256 not in (None, digest):
-        return _invalid(
-            model, "wrong_sha256", f"Its SHA-256 is {digest}, not the one that was given."
-        )
-    return model.model_copy(
-        update={
-            "status": "ready",
-            "fm_type": found.fm_type,
-            "header": found.facts,
-            "sha256": digest or model.sha256,
-            "sha256_checked": digest is not None,
-            "updated_at": clock.now(),
-        }
-    )
+        return verdict.invalid(model, error.code, str(error))
+    return verdict.of(model, header, digest)
 
 
 def _read(caller: Caller, model: Model) -> tuple[Header, str | None]:
@@ -122,16 +101,6 @@ def _read(caller: Caller, model: Model) -> tuple[Header, str | None]:
     if model.size <= MOST_BYTES_HASHED:
         return repository.read_whole(caller.workspace, model)
     return repository.read_header(repository.file_key(caller.workspace, model)), None
-
-
-def _invalid(model: Model, code: str, message: str) -> Model:
-    return model.model_copy(
-        update={
-            "status": "invalid",
-            "invalid_reason": Reason(code=code, message=message),
-            "updated_at": clock.now(),
-        }
-    )
 
 
 def _refusal(model: Model, reason: Reason) -> Unprocessable:

@@ -1,6 +1,6 @@
 """Deleting a model: marked first, then looked up who uses it, and finished if it broke off."""
 
-from lambdas.core import clock, table
+from lambdas.core import clock, pending, table
 from lambdas.core.errors import Conflict
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
 from lambdas.models import repository
@@ -23,6 +23,10 @@ def delete(workspace: str, model_id: str) -> None:
         _restore(workspace, model_id)
         raise _in_use(model, [str(user["sk"]) for user in users])
     _doom(workspace, model_id)
+    if model.import_:
+        # The worker went on until it was marked: only now is it certain what there is to clear.
+        item = repository.item_of(workspace, model_id)
+        model = repository.from_item(item)
     repository.clear(workspace, model, repository.upload_from(item))
     _forget_in_training(workspace, model)
     _remove(workspace, model)
@@ -35,7 +39,9 @@ def _mark(workspace: str, model: Model) -> None:
         "updated_at": clock.text(clock.now()),
         **still_open(),
     }
-    update = update_of(workspace, model.id, fields, "#status = :status_before", {})
+    # A worker that imports it finds out at its next write, since its lease is gone.
+    ended = ", ".join(f"#{name}" for name in pending.ATTRIBUTES if name not in fields)
+    update = update_of(workspace, model.id, fields, "#status = :status_before", {}, remove=ended)
     try:
         table.write(update)
     except ConditionFailed as error:

@@ -24,7 +24,10 @@ _FRUITLESS_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as its server tells of it; size in bytes, None where the server does not tell."""
+    """A file as its server tells of it; size in bytes, None where the server does not tell.
+
+    `sha256` is what Hugging Face tells of a file in LFS, None of others.
+    """
 
     url: RemoteUrl
     size: int | None
@@ -32,6 +35,7 @@ class RemoteFile:
     file_name: str | None
     resumable: bool
     start: bytes = field(repr=False)
+    sha256: str | None = None
 
 
 def look_at(url: RemoteUrl, network: Network, secret: Secret | None = None) -> RemoteFile:
@@ -53,6 +57,7 @@ def look_at(url: RemoteUrl, network: Network, secret: Secret | None = None) -> R
             file_name=_one_line(answer.headers.get_filename()),
             resumable=resumable,
             start=start,
+            sha256=answer.linked_sha256,
         )
 
 

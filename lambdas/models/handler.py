@@ -11,7 +11,8 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.core.revisions import IfMatch
-from lambdas.models import completing, service
+from lambdas.models import completing, importing, service
+from lambdas.models.import_schema import ImportModel
 from lambdas.models.schema import (
     CompleteModel,
     FmType,
@@ -40,6 +41,20 @@ def create_model(
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /models", body)
     made, replayed = service.create(caller, body, attempt)
     return http.created(app, made, made.model.id, replayed=replayed)
+
+
+@app.post("/models/import", status_code=201, tags=["Models"], operation_id="importModel")
+def import_model(
+    caller: CurrentCaller, body: ImportModel, idempotency_key: IdempotencyKey = None
+) -> Response[Model]:
+    """Import a model.
+
+    From an https link or from the workspace's inbox. Answers at once; the model is `importing`
+    until the whole file came and was inspected, and `import` says how far it is. DELETE stops it.
+    """
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /models/import", body)
+    made, replayed = importing.begin(caller, body, attempt)
+    return http.created(app, made, made.id, replayed=replayed)
 
 
 @app.get("/models", tags=["Models"], operation_id="listModels")

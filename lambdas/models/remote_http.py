@@ -6,6 +6,7 @@ very address that was looked at; TLS still holds the server to its name. Each re
 
 import http.client
 import io
+import re
 import socket
 import ssl
 import time
@@ -25,6 +26,7 @@ MOST_HEADER_BYTES = 64 * 1024
 _MOST_ADDRESSES = 4
 _CHUNK = 256 * 1024
 _REDIRECTS = {301, 302, 303, 307, 308}
+_SHA_256 = re.compile(r"[0-9a-f]{64}")
 # What a connection that breaks off raises.
 BREAKS = (OSError, http.client.HTTPException)
 
@@ -67,6 +69,7 @@ class Answer:
     def __init__(self, response: http.client.HTTPResponse, wire: "_Wire") -> None:
         self.status = response.status
         self.headers = response.headers
+        self.linked_sha256: str | None = None
         self._response, self._wire = response, wire
 
     def pieces(self, stall_seconds: float) -> Iterator[bytes]:
@@ -116,14 +119,26 @@ def following(
     url: RemoteUrl, network: Network, secret: Secret | None, headers: Mapping[str, str]
 ) -> Iterator[Answer]:
     """Send a GET and follow its redirects, each one checked as the first address was."""
+    linked: str | None = None
     for _ in range(MOST_REDIRECTS + 1):
         with _exchanged(url, network, secret, headers) as answer:
+            answer.linked_sha256 = linked = _linked_sha256(url, answer) or linked
             if answer.status not in _REDIRECTS:
                 _must_be_a_file(url, answer)
                 yield answer
                 return
             url = _redirected(url, answer.headers.get("Location") or "")
     raise refused(f"redirects more than {MOST_REDIRECTS} times")
+
+
+def _linked_sha256(url: RemoteUrl, answer: Answer) -> str | None:
+    """Return the SHA-256 of a file in LFS, which Hugging Face tells on the way to its bytes.
+
+    See https://github.com/huggingface/huggingface_hub, HUGGINGFACE_HEADER_X_LINKED_ETAG.
+    """
+    told = (answer.headers.get("X-Linked-ETag") or "").strip('"').lower()
+    known = url.host == "huggingface.co" and _SHA_256.fullmatch(told)
+    return told if known else None
 
 
 def _redirected(url: RemoteUrl, location: str) -> RemoteUrl:
@@ -152,6 +167,8 @@ def _connected(host: str, network: Network) -> ssl.SSLSocket:
     try:
         addresses = network.resolve(host)
     except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            raise  # the resolver has no answer for now
         raise refused(f"names {host}, which can't be found") from error
     if not addresses or not all(map(is_public, addresses)):
         raise refused(f"leads into a private network: {host} is no public server")

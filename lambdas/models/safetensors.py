@@ -71,6 +71,14 @@ def read_header(read: Reader) -> Header:
     return parse_header(start[8 : 8 + length], size)
 
 
+def check_start(start: bytes, size: int) -> None:
+    """Check by its first bytes that a file of `size` bytes may be safetensors.
+
+    Raises NotSafetensors.
+    """
+    _header_length(start, size)
+
+
 def parse_header(text: bytes, file_size: int) -> Header:
     """Check a header's JSON against the size of its file in bytes.
 

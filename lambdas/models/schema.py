@@ -176,10 +176,21 @@ def part_size_for(size: int) -> int:
     return -(-wanted // _MIB) * _MIB
 
 
+class ImportProgress(BaseModel):
+    """Where an imported model comes from, and how far it has come."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str = Field(description="The link without its query, or the `s3://` address.")
+    bytes_done: int = 0
+    bytes_total: int | None = Field(default=None, description="Null until the source tells it.")
+
+
 class Model(BaseModel):
     """A model file in the workspace's library."""
 
-    model_config = ConfigDict(frozen=True)
+    # `import` is a word of Python's.
+    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
 
     id: str
     name: str
@@ -191,7 +202,10 @@ class Model(BaseModel):
     )
     status: Status = Field(description="`invalid` says why in `invalid_reason`.")
     file_name: str
-    size: int = Field(description="In bytes.")
+    size: int = Field(description="In bytes; 0 until an import has found it out.")
+    import_: ImportProgress | None = Field(
+        default=None, alias="import", description="Of a model that was or is being imported."
+    )
     sha256: str | None = Field(
         default=None, description="Of the whole file; null where nobody has told or reckoned it."
     )

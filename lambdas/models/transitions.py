@@ -29,7 +29,7 @@ def settle(workspace: str, model: Model) -> None:
     _settle(workspace, model)
     if model.status == "invalid":
         # Nothing can use it, and it would be billed.
-        _clear_invalid(workspace, model, None)
+        clear_invalid(workspace, model, None)
 
 
 def change(workspace: str, model: Model, asked: Item, revision: int | None) -> Model:
@@ -62,6 +62,15 @@ def change(workspace: str, model: Model, asked: Item, revision: int | None) -> M
             raise stale(int(found.get("revision", 1))) from error
         raise changed_meanwhile() from error
     return repository.get(workspace, model.id)
+
+
+def clear_invalid(workspace: str, model: Model, upload: Upload | None) -> None:
+    """Remove the bytes of a model that is invalid; then the schedule is done with it."""
+    repository.clear(workspace, model, upload)
+    key = repository.key_of(workspace, model.id)
+    table.write(
+        Update(key, f"REMOVE #upload, {OPEN}", {"invalid": "invalid"}, "#status = :invalid")
+    )
 
 
 def sweep(now: datetime) -> int:
@@ -100,11 +109,11 @@ def _tend(workspace: str, model_id: str) -> None:
     if model.status == "deleting":
         deleting.delete(workspace, model_id)
     elif model.status == "invalid":
-        _clear_invalid(workspace, model, upload)
+        clear_invalid(workspace, model, upload)
     elif upload:
         expired = _expired(model)
         _settle(workspace, expired)
-        _clear_invalid(workspace, expired, upload)
+        clear_invalid(workspace, expired, upload)
 
 
 def _expired(model: Model) -> Model:
@@ -148,14 +157,3 @@ def _settle(workspace: str, model: Model) -> None:
         table.transact([update, other])
     except ConditionFailed as error:
         raise changed_meanwhile() from error
-
-
-def _clear_invalid(workspace: str, model: Model, upload: Upload | None) -> None:
-    repository.clear(workspace, model, upload)
-    key = repository.key_of(workspace, model.id)
-    try:
-        table.write(
-            Update(key, f"REMOVE #upload, {OPEN}", {"invalid": "invalid"}, "#status = :invalid")
-        )
-    except ConditionFailed:
-        return  # it is being deleted, which clears the same

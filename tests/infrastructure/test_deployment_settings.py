@@ -137,3 +137,22 @@ def test_every_setting_says_what_it_must_be():
     from settings import DeploymentSettings
 
     assert all(field.description for field in DeploymentSettings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        {"acme": ["s3://files/models"]},
+        {"acme": ["s3://files/*/"]},
+        {"acme": ["files/models/"]},
+        {"Acme": ["s3://files/models/"]},
+        {"acme": "s3://files/"},
+    ],
+)
+def test_prefixes_to_import_from_are_whole_folders_by_workspace(refused, prefixes):
+    assert "each ending in a slash" in refused({"import_prefixes": prefixes})
+
+
+@pytest.mark.parametrize("name", ["", "a b", "hf_*", "x" * 600])
+def test_the_secret_for_downloads_is_named(refused, name):
+    assert "the name of a secret" in refused({"download_secret_name": name})

@@ -72,10 +72,46 @@ def test_only_new_progress_objects_wake_the_function(rules, event, expected):
     assert matches(rules["EventsProgressRule"], event) is expected
 
 
-def test_the_progress_rule_names_our_bucket(rules):
-    (name,) = rules["EventsProgressRule"]["EventPattern"]["detail"]["bucket"]["name"]
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (object_event("team/inbox/detail.safetensors"), True),
+        (object_event("team/inbox/loras/detail v2.safetensors"), True),
+        (object_event("team/inbox/100_demo/1.png"), False),
+        (object_event("team/inbox/100_demo/1.txt"), False),
+        (object_event("team/inbox/model.ckpt"), False),
+        (object_event("team/models/mdl_1/a.safetensors"), False),
+        (object_event("team/inbox/a.safetensors", bucket="another"), False),
+        (object_event("team/inbox/a.safetensors", kind="Object Deleted"), False),
+    ],
+)
+def test_only_model_files_that_arrive_in_an_inbox_are_told_to_the_worker(rules, event, expected):
+    assert matches(rules["AssetsArrivalRule"], event) is expected
 
-    assert shown(name) == "<StorageBucket>"
+
+@pytest.mark.parametrize("name", ["EventsProgressRule", "AssetsArrivalRule"])
+def test_the_rules_for_objects_name_our_bucket(rules, name):
+    (bucket,) = rules[name]["EventPattern"]["detail"]["bucket"]["name"]
+
+    assert shown(bucket) == "<StorageBucket>"
+
+
+def test_only_the_rule_may_put_events_into_the_workers_queue(deployed):
+    policy = deployed.of_type("AWS::SQS::QueuePolicy")["AssetsQueuePolicy"]
+    allowed = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+
+    (statement,) = allowed
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Action"] == "sqs:SendMessage" or "sqs:SendMessage" in statement["Action"]
+    (source,) = statement["Condition"]["ArnEquals"].values()
+    assert shown(source) == "<AssetsArrivalRule.Arn>"
+
+
+def test_an_arrival_that_cannot_be_queued_is_kept(rules):
+    (target,) = rules["AssetsArrivalRule"]["Targets"]
+
+    assert shown(target["DeadLetterConfig"]["Arn"]) == "<AssetsDeadLetters.Arn>"
+    assert "InputTransformer" not in target
 
 
 @pytest.mark.parametrize("name", ["EventsReconcileRule", "AssetsReconcileRule"])
@@ -98,6 +134,7 @@ def test_there_are_these_rules_and_each_goes_to_its_one_function(rules, deployed
         "EventsProgressRule": [FUNCTION],
         "EventsReconcileRule": [FUNCTION],
         "AssetsReconcileRule": [WORKER],
+        "AssetsArrivalRule": ["<AssetsQueue.Arn>"],
     }
     callers = sorted(
         shown(permission["FunctionName"])

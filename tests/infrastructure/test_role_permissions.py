@@ -155,9 +155,16 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
         (
             "AssetWorkerFunctionRole",
             {
-                BUCKET: {"s3:ListBucket"},
+                BUCKET: {"s3:ListBucket", "s3:ListBucketMultipartUploads"},
                 f"{BUCKET}/*/datasets/*": {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"},
                 f"{BUCKET}/*/inbox/*": {"s3:GetObject"},
+                f"{BUCKET}/*/models/*": {
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                    "s3:ListMultipartUploadParts",
+                },
                 f"{BUCKET}/*/trainings/*": {"s3:GetObject"},
             },
         ),
@@ -180,6 +187,35 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
 )
 def test_files_are_reached_by_kind(deployed, role, expected):
     assert by_resource(deployed, role, "s3") == expected
+
+
+def test_the_worker_alone_reads_the_one_secret_and_what_settings_let_it_import(synthesize_with):
+    given = synthesize_with(
+        download_secret_name="team/downloads",
+        import_prefixes={"acme": ["s3://acme-files/models/"], "other": ["s3://theirs/"]},
+    )
+
+    secrets = {role: by_resource(given, role, "secretsmanager") for role in ROLES}
+    arn = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret"
+    read = {f"{arn}:team/downloads-??????": {"secretsmanager:GetSecretValue"}}
+    assert secrets.pop("AssetWorkerFunctionRole") == read
+    assert not any(secrets.values())
+    objects = by_resource(given, "AssetWorkerFunctionRole", "s3")
+    for prefix in ("acme-files/models/", "theirs/"):
+        assert objects[f"arn:<AWS::Partition>:s3:::{prefix}*"] == {"s3:GetObject"}
+    told = {
+        name: function["Environment"]["Variables"]
+        for name, function in given.of_type("AWS::Lambda::Function").items()
+        if "Environment" in function
+    }
+    knowing = {name for name, variables in told.items() if "IMPORT_PREFIXES" in variables}
+    assert knowing == {"ModelsFunction"}
+    assert json.loads(told["ModelsFunction"]["IMPORT_PREFIXES"])["other"] == ["s3://theirs/"]
+    assert told["AssetWorkerFunction"]["DOWNLOAD_SECRET_NAME"] == "team/downloads"
+
+
+def test_no_secret_can_be_read_where_none_is_set(deployed):
+    assert not any(by_resource(deployed, role, "secretsmanager") for role in ROLES)
 
 
 @pytest.mark.parametrize("role", ["TrainingsFunctionRole", "TrainingStatusFunctionRole"])

@@ -475,3 +475,11 @@ def test_a_page_that_names_no_single_file_is_told(link: str) -> None:
 
     assert caught.value.code == "url_refused"
     assert "token" not in remote_url.parse("https://a.example.com/f?token=abc").shown
+
+
+def test_a_resolver_that_has_no_answer_for_now_is_told_as_unavailable(world: Internet) -> None:
+    def away(_: str) -> list[str]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    with pytest.raises(Unavailable):
+        download.look_at(remote_url.parse(f"{HOST}/f"), Network(away))

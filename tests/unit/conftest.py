@@ -2,13 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
 
+from lambdas.asset_worker import fetching, importing
 from lambdas.core import aws
 from tests.unit.fakes import AwsCalls, FakeSageMaker
+from tests.unit.web import Web, make_web
 
 ENVIRONMENT = {
     "TABLE_NAME": "table",
@@ -30,7 +33,14 @@ def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iter
     """An empty table and bucket; every call to AWS is noted."""
     calls = AwsCalls()
     with mock_aws():
-        for client in (aws.dynamodb, aws.s3, aws.sagemaker, aws.sqs, aws._session):
+        for client in (
+            aws.dynamodb,
+            aws.s3,
+            aws.sagemaker,
+            aws.sqs,
+            aws.secretsmanager,
+            aws._session,
+        ):
             client.cache_clear()
         _make_table()
         aws.s3().create_bucket(Bucket="bucket")
@@ -49,6 +59,15 @@ def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def sagemaker() -> FakeSageMaker:
     return FakeSageMaker()
+
+
+@pytest.fixture
+def web(aws_calls: AwsCalls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Web:
+    """An Internet for the worker, which tells its progress at once."""
+    made = make_web(tmp_path)
+    monkeypatch.setattr(fetching, "network", made.network)
+    monkeypatch.setattr(importing, "TOLD_EVERY_SECONDS", 0)
+    return made
 
 
 def _make_table() -> None:

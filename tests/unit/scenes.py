@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdas.asset_worker import handler as worker
-from lambdas.core import aws, bucket
+from lambdas.core import aws, bucket, multipart
 from lambdas.core.queue import Settings
 from lambdas.datasets import handler as datasets
 from lambdas.models import handler as models
@@ -62,6 +62,12 @@ def work() -> int:
         answer = worker.handler({"Records": records}, Context())
         assert answer == {"batchItemFailures": []}, "the worker failed: its log says why"
     return taken
+
+
+def left_behind() -> list[str]:
+    """Return the keys of all objects in the bucket and of all uploads under way."""
+    objects = [one.key for one in bucket.objects_under("")]
+    return objects + [key for key, _ in multipart.uploads_under("")]
 
 
 def lose_messages() -> None:

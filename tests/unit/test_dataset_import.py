@@ -3,8 +3,8 @@
 import pytest
 
 from lambdas.core import aws, bucket
+from lambdas.core.inbox import Settings
 from lambdas.datasets import folders, importing
-from lambdas.datasets.settings import Settings
 from tests.unit.fakes import Answer, AwsCalls
 from tests.unit.pictures import encoded, jpeg, picture
 from tests.unit.scenes import DATASETS, TRAININGS, ready_model, work

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.events import EventBus, seconds_of
+from local.events import EventBus, NotSent, seconds_of
 from local.http_exchange import HttpRequest
 from local.intrinsics import TemplateError
 from local.invoker import FunctionError
@@ -131,3 +131,25 @@ def test_rates_are_periods_in_seconds(expression, seconds):
 def test_a_cron_expression_is_refused_by_name():
     with pytest.raises(TemplateError, match=r"Rule: the schedule cron"):
         seconds_of(rule(schedule="cron(0 12 * * ? *)"))
+
+
+def test_an_event_goes_into_the_queue_of_a_rule_and_again_when_it_is_not_taken(tmp_path):
+    sent: list[tuple[str, str]] = []
+
+    async def send(url: str, body: str) -> None:
+        sent.append((url, body))
+        if len(sent) == 1:
+            raise NotSent("as asked")
+
+    async def run() -> None:
+        to_queue = Rule("Rule", "arn:rule", {"source": ["a"]}, None, (Target(queue="the-queue"),))
+        bus = EventBus((to_queue,), Functions(), tmp_path / "dead", send, retry_seconds=(0, 0))
+        bus.put({"source": "a", "detail": {"key": "兔"}})
+        await asyncio.sleep(0)
+        await bus.close(5)
+
+    asyncio.run(run())
+
+    assert [url for url, _ in sent] == ["the-queue"] * 2
+    assert json.loads(sent[1][1])["detail"] == {"key": "兔"}
+    assert not (tmp_path / "dead").exists()
