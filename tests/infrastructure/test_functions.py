@@ -86,8 +86,6 @@ def test_a_function_is_told_what_all_are_told(deployed, function):
     queue = QUEUE if function in SENDS else {}
     if function == "AssetWorkerFunction":
         queue = queue | {"PILLOW_BLOCK_SIZE": "256m"}
-    if function == "DatasetsFunction":
-        queue = queue | {"IMPORT_PREFIXES": "{}"}
     assert environment(deployed, function) == {
         **COMMON,
         **queue,

@@ -209,7 +209,7 @@ def test_the_worker_alone_reads_the_one_secret_and_what_settings_let_it_import(s
         if "Environment" in function
     }
     knowing = {name for name, variables in told.items() if "IMPORT_PREFIXES" in variables}
-    assert knowing == {"ModelsFunction"}
+    assert knowing == {"DatasetsFunction", "ModelsFunction"}
     assert json.loads(told["ModelsFunction"]["IMPORT_PREFIXES"])["other"] == ["s3://theirs/"]
     assert told["AssetWorkerFunction"]["DOWNLOAD_SECRET_NAME"] == "team/downloads"
 
