@@ -1,6 +1,7 @@
 """An import from a link: looked at first, then streamed into the parts of an upload."""
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,7 @@ from lambdas.asset_worker.download_secrets import secret_for
 from lambdas.asset_worker.model_imports import Found, Import, Progress, Refused, TimeIsOver
 from lambdas.core import multipart
 from lambdas.core.bucket import StoredPart
+from lambdas.core.errors import Unavailable
 from lambdas.models import download, remote_url, safetensors, verdict
 from lambdas.models.download import RemoteFile
 from lambdas.models.remote_http import Network
@@ -20,6 +22,8 @@ from lambdas.models.schema import MOST_BYTES, UploadedPart, part_size_for
 # With the part that is being read and its copy: at most some 100 MiB in memory.
 AT_ONCE = 3
 MOST_STARTS = 3
+# Less than a lease lasts; for parts of 16 MiB some 110 kB/s.
+SLOWEST_PART_SECONDS = 150
 
 
 @cache
@@ -113,15 +117,46 @@ def _sent(one: Import, position: int, there: int, digest: object) -> Iterator[tu
     file = RemoteFile(url, source.size, source.etag, None, source.resumable, b"")
     under_way: deque[tuple[int, int, Future[str]]] = deque()
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        fetched = download.parts(file, network(), upload.part_size, position, secret_for(url.host))
-        for number, data in enumerate(fetched, there + 1):
-            digest.update(data)  # type: ignore[attr-defined]
-            sending = threads.submit(multipart.put_part, key, upload.upload_id, number, data)
-            under_way.append((number, len(data), sending))
-            if len(under_way) >= AT_ONCE:
-                yield _arrived(under_way)
+        secret, pace = secret_for(url.host), _Pace(one)
+        fetched = download.parts(file, network(), upload.part_size, position, secret, pace.must_do)
+        broken: Exception | None = None
+        try:
+            for number, data in enumerate(fetched, there + 1):
+                digest.update(data)  # type: ignore[attr-defined]
+                sending = threads.submit(multipart.put_part, key, upload.upload_id, number, data)
+                under_way.append((number, len(data), sending))
+                if len(under_way) >= AT_ONCE:
+                    yield _arrived(under_way)
+                pace.next_part()
+        except (Unavailable, TimeIsOver) as error:
+            broken = error  # what is on its way counts, too
         while under_way:
             yield _arrived(under_way)
+        if broken:
+            raise broken
+
+
+class _Pace:
+    """Whether bytes come fast enough, looked at with each piece of them."""
+
+    def __init__(self, one: Import) -> None:
+        self._one, self._parts, self._since = one, 0, time.monotonic()
+
+    def must_do(self) -> None:
+        """Raise TimeIsOver at the end of a run that got further, Unavailable at a crawl."""
+        if self._parts:
+            self._one.must_have_time()
+        if time.monotonic() - self._since > SLOWEST_PART_SECONDS:
+            raise Unavailable(
+                f"{_url(self._one).host} sends too slowly: not one part within "
+                f"{SLOWEST_PART_SECONDS} s. Try again later, or download the file and put it into "
+                "the inbox.",
+                code="url_too_slow",
+            )
+
+    def next_part(self) -> None:
+        """Begin to count anew, after a part came and went on its way."""
+        self._parts, self._since = self._parts + 1, time.monotonic()
 
 
 def _arrived(under_way: deque[tuple[int, int, Future[str]]]) -> tuple[int, str, int]:

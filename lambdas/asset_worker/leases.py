@@ -84,6 +84,14 @@ def put_off(lease: Lease, seconds: float) -> None:
     )
 
 
+def tries(lease: Lease) -> int:
+    """Return how often it was tried since the work last got further, this time too. Raises Lost."""
+    item = table.get(lease.key)
+    if item is None or item.get("lease") != lease.token:
+        raise Lost(f"the lease on {lease.key.sk} is another's")
+    return int(item.get("attempts", 0))
+
+
 def _until(token: str) -> Item:
     return {"lease": token, "until": clock.text(clock.later(SECONDS))}
 

@@ -21,7 +21,7 @@ from lambdas.models.safetensors import NotSafetensors
 from lambdas.models.schema import Model, Upload
 
 MOST_ATTEMPTS = 5
-FIRST_PAUSE_SECONDS = 60
+FIRST_PAUSE_SECONDS = 30
 # Of what is copied from S3: some seconds at the 75 MB/s that a function gets.
 MOST_BYTES_HASHED = 512 * 1024**2
 _CHUNK = 1024 * 1024
@@ -83,12 +83,12 @@ def _must_be_worth_it(one: Import) -> None:
 
 
 def _try_again_later(one: Import, error: Unavailable) -> None:
-    tries = one.lease.attempts + 1
+    tries = leases.tries(one.lease)
     logger.info("the source is not to be had for now", code=error.code, tries=tries)
     if tries >= MOST_ATTEMPTS:
         import_ends.settle(one, verdict.invalid(one.model, error.code, error.detail))
         return
-    leases.put_off(one.lease, FIRST_PAUSE_SECONDS * 2**one.lease.attempts)
+    leases.put_off(one.lease, FIRST_PAUSE_SECONDS * 2**tries)
 
 
 def _looked_at(one: Import) -> Import:

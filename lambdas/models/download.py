@@ -1,6 +1,6 @@
 """Fetching a file from a link: looked at first, then read in parts, resumed where it breaks off."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lambdas.core.errors import Unavailable, Unprocessable
@@ -46,7 +46,7 @@ def look_at(url: RemoteUrl, network: Network, secret: Secret | None = None) -> R
     """
     with following(url, network, secret, {"Range": f"bytes=0-{_LOOKED_AT - 1}"}) as answer:
         with told_as_unavailable(url):
-            start = _first_bytes(answer.pieces(network.stall_seconds), _LOOKED_AT)
+            start = _first_bytes(_looking(answer, network), _LOOKED_AT)
         size, resumable = _size_of(answer)
         if size is not None and size > MOST_BYTES:
             raise _too_large(url)
@@ -62,17 +62,24 @@ def look_at(url: RemoteUrl, network: Network, secret: Secret | None = None) -> R
 
 
 def parts(
-    file: RemoteFile, network: Network, part_size: int, first: int = 0, secret: Secret | None = None
+    file: RemoteFile,
+    network: Network,
+    part_size: int,
+    first: int = 0,
+    secret: Secret | None = None,
+    each: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes]:
     """Yield a file in parts of `part_size` bytes, the last one shorter, from byte `first` on.
 
-    One part is held in memory. Where the connection breaks it goes on behind the last byte that
+    One part is held in memory; `each` is called with every piece of it that comes, and what it
+    raises ends the matter. Where the connection breaks it goes on behind the last byte that
     came, as long as something comes. Raises Unavailable when nothing more does, and Unprocessable
     when the file is another than before.
     """
     buffer = bytearray()
     for piece in _resumed(file, network, first, secret):
         buffer += piece
+        each()
         while len(buffer) >= part_size:
             yield bytes(buffer[:part_size])
             del buffer[:part_size]
@@ -93,7 +100,11 @@ def span(
     ):
         if first and answer.status != 206:
             raise no_file(f"{file.url.host} gives no part of a file alone", "url_refused")
-        return _first_bytes(answer.pieces(network.stall_seconds), last - first + 1)
+        return _first_bytes(_looking(answer, network), last - first + 1)
+
+
+def _looking(answer: Answer, network: Network) -> Iterator[bytes]:
+    return answer.pieces(network.stall_seconds, network.look_seconds)
 
 
 def header_of(file: RemoteFile, network: Network, secret: Secret | None = None) -> Header:

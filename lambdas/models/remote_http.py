@@ -6,6 +6,7 @@ very address that was looked at; TLS still holds the server to its name. Each re
 
 import http.client
 import io
+import math
 import re
 import socket
 import ssl
@@ -53,6 +54,8 @@ class Network:
     # For all headers of one answer, and for the next bytes of a body.
     header_seconds: float = 30
     stall_seconds: float = 30
+    # For all that a look takes, a header of megabytes too.
+    look_seconds: float = 60
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,14 @@ class Answer:
         self.linked_sha256: str | None = None
         self._response, self._wire = response, wire
 
-    def pieces(self, stall_seconds: float) -> Iterator[bytes]:
-        """Yield the body as it comes. Raises OSError or HTTPException where it breaks off."""
+    def pieces(self, stall_seconds: float, whole_seconds: float = math.inf) -> Iterator[bytes]:
+        """Yield the body as it comes, for `whole_seconds` at most.
+
+        Raises OSError or HTTPException where it breaks off.
+        """
+        end = time.monotonic() + whole_seconds
         while True:
-            self._wire.deadline = time.monotonic() + stall_seconds
+            self._wire.deadline = min(time.monotonic() + stall_seconds, end)
             piece = self._response.read1(_CHUNK)
             if not piece:
                 break

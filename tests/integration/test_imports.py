@@ -1,6 +1,7 @@
 """Models that are imported from S3, and those that arrive in the inbox, over HTTP."""
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
 
@@ -9,8 +10,6 @@ import pytest
 from botocore.exceptions import ClientError
 from client import SD_1_5, checkpoint
 from local_stack import LocalStack
-
-from local.credentials import access_key_id, secret_access_key
 
 LORA = {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": [4, 320]}
 
@@ -86,10 +85,10 @@ def test_a_secret_is_kept_by_the_stack_and_read_by_no_function_that_was_not_give
     read = operator.get_secret_value(SecretId="downloads")
 
     assert read["SecretString"] == '{"huggingface.co": "hf_test"}'
-    key = access_key_id("AssetWorkerFunction")
-    worker = stack.aws(
-        "secretsmanager", key, secret_access_key((stack.state / "secret").read_text(), key)
-    )
+    hosted = json.loads((stack.state / "functions.json").read_text())["functions"]
+    (its,) = [one["environment"] for one in hosted if "asset_worker" in one["handler"]]
+    keys = its["AWS_ACCESS_KEY_ID"], its["AWS_SECRET_ACCESS_KEY"]
+    worker = stack.aws("secretsmanager", *keys)
     with pytest.raises(ClientError, match="not authorized"):
         worker.get_secret_value(SecretId="downloads")
 

@@ -408,6 +408,23 @@ def test_a_server_that_never_comes_to_the_point_is_left_soon(world: Internet, sc
     assert time.monotonic() - began < 3
 
 
+def test_a_header_that_drips_is_not_waited_for(world: Internet) -> None:
+    def drips(_: Asked, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+            for _number in range(100):
+                sock.sendall(b"x")
+                time.sleep(0.05)
+
+    world.answers["/f"] = drips
+    began = time.monotonic()
+
+    with pytest.raises(Unavailable):
+        download.look_at(remote_url.parse(f"{HOST}/f"), world.network(look_seconds=0.5))
+
+    assert time.monotonic() - began < 3
+
+
 def test_a_download_holds_a_part_and_not_the_file_in_memory(world: Internet) -> None:
     piece = bytes(MIB)
 

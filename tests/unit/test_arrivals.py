@@ -104,6 +104,16 @@ def test_the_same_bytes_again_are_known_until_their_model_is_deleted() -> None:
     assert models()[0]["id"] != model["id"]
 
 
+def test_an_event_that_comes_again_does_not_bring_back_a_model_that_was_deleted() -> None:
+    event = event_of(arrive("a.safetensors"))
+    told(event)
+    MODELS.request("DELETE", f"/models/{models()[0]['id']}")
+
+    told(event)
+
+    assert models() == []
+
+
 def test_another_file_of_the_same_name_is_registered_beside_the_first() -> None:
     told(event_of(arrive("a.safetensors")))
     told(event_of(arrive("a.safetensors", safetensors_file({"w": [3], **LORA}))))

@@ -289,6 +289,71 @@ def test_a_server_that_is_away_is_asked_again_later_and_then_given_up(
     assert not model["invalid_reason"] or model["invalid_reason"]["code"] == "url_unavailable"
 
 
+def test_a_server_that_sends_too_slowly_is_tried_again_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch, web: Web
+) -> None:
+    monkeypatch.setattr(fetching, "SLOWEST_PART_SECONDS", -1)
+    model_id = begun("link")
+    for _ in range(model_import.MOST_ATTEMPTS + 1):  # the first look got further
+        assert model_of(model_id)["status"] == "importing"
+        deliver(model_id)
+        minutes_pass(monkeypatch, 30)
+
+    assert model_of(model_id)["invalid_reason"]["code"] == "url_too_slow"
+    assert left_but_inbox() == []
+
+
+def test_a_line_that_breaks_again_and_again_but_gets_further_is_not_given_up(
+    monkeypatch: pytest.MonkeyPatch, web: Web
+) -> None:
+    monkeypatch.setattr(model_import, "MOST_ATTEMPTS", 2)
+    model_id = begun("link")
+    runs = 0
+    while model_of(model_id)["status"] == "importing":
+        web.pages[LINK].cuts = [70 * KIB, 0, 0, 0]
+        deliver(model_id)
+        minutes_pass(monkeypatch, 30)
+        runs += 1
+
+    assert runs > 2
+    assert is_whole(model_id)
+
+
+def test_a_model_whose_worker_died_while_it_was_deleted_leaves_nothing(
+    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_id = begun("link")
+    noted, died = aws_calls.note, []
+
+    def note(operation: str) -> None:
+        if operation == "UpdateItem" and not died:
+            died.append(operation)
+            with pytest.raises(Killed):
+                deliver(model_id)
+        if operation == "CompleteMultipartUpload":
+            raise Killed(operation)
+        noted(operation)
+
+    monkeypatch.setattr(aws_calls, "note", note)
+
+    assert MODELS.request("DELETE", f"/models/{model_id}").status == 204
+    assert left_but_inbox() == []
+
+
+def test_what_is_marked_for_deletion_is_not_imported_any_more(
+    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch, web: Web
+) -> None:
+    model_id = begun("link")
+    killed_at(aws_calls, 2, lambda: MODELS.request("DELETE", f"/models/{model_id}"))
+    assert model_of(model_id)["status"] == "deleting"
+
+    deliver(model_id), minutes_pass(monkeypatch, 10), reconcile(), work()
+    status.handler({"detail-type": "Reconcile"}, Context())
+
+    assert web.asked == []
+    assert MODELS.get(f"/models/{model_id}").status == 404
+
+
 def test_an_import_that_breaks_off_again_and_again_ends_with_a_word_on_it(
     aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +375,30 @@ def test_an_import_that_nothing_came_of_expires(monkeypatch: pytest.MonkeyPatch)
 
     assert model_of(model_id)["invalid_reason"]["code"] == "import_expired"
     assert begun("link")
+
+
+def test_an_import_that_ends_before_its_upload_was_written_down_leaves_nothing(
+    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_id = begun("link")
+    noted = aws_calls.note
+
+    def note(operation: str) -> None:
+        if "CreateMultipartUpload" in aws_calls.made:
+            raise Killed(operation)
+        noted(operation)
+
+    monkeypatch.setattr(aws_calls, "note", note)
+    with pytest.raises(Killed):
+        deliver(model_id)
+    monkeypatch.setattr(aws_calls, "note", noted)
+    assert left_but_inbox() != []
+    minutes_pass(monkeypatch, 8 * 24 * 60)
+
+    deliver(model_id)
+
+    assert model_of(model_id)["invalid_reason"]["code"] == "import_expired"
+    assert left_but_inbox() == []
 
 
 def test_a_file_that_changes_while_it_is_fetched_is_told(
