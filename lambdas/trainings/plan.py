@@ -103,25 +103,25 @@ def make_plan(
     preset = request.preset or (before.preset if before else None) or DEFAULT_PRESET
     own = dataset_options.read(request.datasets, family, corrects=corrects)
     continued.continues(request.continue_from, found.continues, fm_type, told.faults)
-    taken_over = before.config_params if before else continued.shape_of(found.continue_from)
     resolved = kohya.resolve(
         request.config_params,
         family,
         instance,
         preset=preset,
         corrects=corrects,
-        taken_over=taken_over,
+        taken_over=continued.taken_over(found.continues, draws=bool(request.sample_prompts)),
         with_preset=before is None,
         of_datasets=[one.params for one in own],
     )
     told.faults.extend(resolved.faults)
     told.warnings.extend(resolved.warnings)
     if not resolved.faults:
-        told.faults.extend(continued.other_options(resolved.params, taken_over, found.earlier))
+        told.faults.extend(continued.other_options(resolved.params, found.continues))
     datasets, groups = _datasets(request, found, own, resolved, family, instance, told)
     if found.earlier:
         differing = going_on.differences(request, found.earlier, model, datasets, instance)
         told.faults.extend(differing)
+        told.warnings.extend(going_on.other_captions(request, found.earlier))
     told.faults.extend(against_options(request.early_stop, resolved.params))
     params, prompts = _samples(request, fm_type, resolved.params, told)
     told.warnings.extend(captioned.warnings(request.captioning, found.datasets, params))

@@ -106,10 +106,10 @@ class NewTraining(Request):
     continue_from: Reference | None = Field(
         default=None,
         description="A finished LoRA's id or name, to be trained further: of the base model's "
-        "family, its rank and alpha are taken over. Or the id of a training that has ended and "
-        "kept its state, `trn_...`: the new one goes on from its step and epoch with its options, "
-        "model, datasets and number of GPUs; max_train_epochs counts from the beginning. A name "
-        "always means a LoRA.",
+        "family and a plain one in kohya's form; its rank and alpha are taken over. Or the id of a "
+        "training that has ended and kept its state, `trn_...`: the new one goes on from its step "
+        "and epoch with its options, model, datasets and number of GPUs; max_train_epochs counts "
+        "from the beginning. A name always means a LoRA.",
     )
     keep_state: bool | None = Field(
         default=None,
