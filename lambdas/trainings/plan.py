@@ -13,6 +13,7 @@ from lambdas.trainings import (
     dataset_options,
     going_on,
     kohya,
+    record_size,
     regularisation,
     samples,
 )
@@ -131,6 +132,14 @@ def make_plan(
         steps = reckon(datasets, sizes, groups, params, family, instance.gpus)
         told.warnings.extend(regularisation.warnings(datasets, groups, params))
         _against_steps(request, found.earlier, params, steps, told)
+        parts = {
+            "datasets": datasets,
+            "config_params": params,
+            "sample_prompts": prompts,
+            "captioning": request.captioning,
+            "tags": request.tags,
+        }
+        told.faults.extend(record_size.too_large(parts, steps))
     return Plan(
         faults=tuple(told.faults),
         instance=instance,

@@ -12,6 +12,7 @@ from lambdas.trainings.samples_schema import MOST_PROMPTS, NewSamplePrompt, Samp
 
 MOST_DATASETS = 16
 MOST_TAGS = 20
+MOST_BUCKETS = 1000
 MOST_RUNTIME_MINUTES = 5 * 24 * 60  # what SageMaker's default quota allows
 TAG_PATTERN = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 
@@ -189,7 +190,8 @@ class Steps(Frozen):
     epochs: int
     total_steps: int
     buckets: list[BucketUsed] = Field(
-        default=[], description="Where each image falls; empty where sizes aren't known."
+        default=[],
+        description="Where each image falls, the 1,000 fullest; empty where sizes aren't known.",
     )
     assumption: str | None = Field(
         description="What the reckoning takes for granted; null: nothing, it is exact."
