@@ -13,7 +13,7 @@ LENT = {
     *("repository", "transitions", "schema", "launcher"),
     *("failures", "settings", "safetensors", "inspection"),
     *("remote_url", "remote_http", "download"),
-    *("images", "report_schema", "arithmetic", "buckets"),
+    *("images", "report_schema", "header_schema", "arithmetic", "buckets"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {
