@@ -68,9 +68,12 @@ def clear_invalid(workspace: str, model: Model, upload: Upload | None) -> None:
     """Remove the bytes of a model that is invalid; then the schedule is done with it."""
     repository.clear(workspace, model, upload)
     key = repository.key_of(workspace, model.id)
-    table.write(
-        Update(key, f"REMOVE #upload, {OPEN}", {"invalid": "invalid"}, "#status = :invalid")
-    )
+    try:
+        table.write(
+            Update(key, f"REMOVE #upload, {OPEN}", {"invalid": "invalid"}, "#status = :invalid")
+        )
+    except ConditionFailed:
+        return  # it is being deleted, which clears the same
 
 
 def sweep(now: datetime) -> int:

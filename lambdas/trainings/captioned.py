@@ -32,6 +32,8 @@ def warnings(
 
 def without_caption(report: Report) -> int:
     """Return how many images have no caption, or an empty one."""
+    if not report.counts:  # nothing was found, or it was made before findings were counted
+        return max(report.images - report.captions, 0)
     return sum(report.counts.get(code, 0) for code in ("missing_caption", "caption_empty"))
 
 

@@ -61,12 +61,14 @@ class Captioning(BaseModel):
     prepend: Annotated[list[Tag], AfterValidator(_each_once)] = Field(
         default=[],
         max_length=MOST_ADDED,
-        description="Put before the proposed tags, a trigger word say. Set keep_tokens to their "
-        "number when shuffle_caption is set.",
+        description="Put before the proposed tags, a trigger word say; not in regularisation "
+        "sets. Set keep_tokens to their number when shuffle_caption is set.",
         examples=[["tusiji"]],
     )
     append: Annotated[list[Tag], AfterValidator(_each_once)] = Field(
-        default=[], max_length=MOST_ADDED, description="Put behind the proposed tags."
+        default=[],
+        max_length=MOST_ADDED,
+        description="Put behind the proposed tags; not in regularisation sets.",
     )
     existing: Existing = Field(
         default="keep",

@@ -46,8 +46,10 @@ def page(workspace: str, training: Training, limit: int, cursor: str | None) -> 
     if place is None:
         raise pages.bad_cursor()
     found: list[ProposedCaption] = []
-    while training.captioning and place.dataset < len(training.datasets) and not found:
-        dataset_id = training.datasets[place.dataset].id
+    # One that stands twice was tagged once.
+    dataset_ids = list(dict.fromkeys(one.id for one in training.datasets))
+    while training.captioning and place.dataset < len(dataset_ids) and not found:
+        dataset_id = dataset_ids[place.dataset]
         lines, more = _lines(workspace, training.id, dataset_id, place.byte)
         byte = place.byte
         for line in lines:
@@ -57,7 +59,7 @@ def page(workspace: str, training: Training, limit: int, cursor: str | None) -> 
             byte += len(line)
             found += _caption(dataset_id, line)
         place = _Place(place.dataset, byte) if more else _Place(place.dataset + 1)
-    ended = not training.captioning or place.dataset >= len(training.datasets)
+    ended = not training.captioning or place.dataset >= len(dataset_ids)
     return ProposedCaptions(
         data=found, next_cursor=None if ended else pages.to_cursor(scope, str(place))
     )

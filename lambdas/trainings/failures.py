@@ -55,7 +55,8 @@ _BY_CLASS = (
         ),
     ),
     (
-        r"[Nn]o space left|[Ii]nsufficient disk",
+        # 28 is the container's exit where it had no room to say why.
+        r"[Nn]o space left|[Ii]nsufficient disk|exit code: 28\b",
         Failure(
             code="disk_full",
             message="The machine's disk is full.",

@@ -12,6 +12,7 @@ from typing import Any
 
 from lambdas.core.errors import Fault, pointer
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
+from lambdas.trainings.option_values import shown
 from lambdas.trainings.options import options
 from lambdas.trainings.schema import (
     FINAL,
@@ -36,7 +37,8 @@ _MAY_CHANGE = frozenset(
 )
 _MAY_CHANGE_PREFIXES = ("save_", "sample_", "metadata_")
 _RATE_STAYS = ("constant", "constant_with_warmup", "adafactor")
-_OF_A_DATASET = ("name", "images")
+_OF_A_DATASET = ("repeats", "regularisation", "caption_policy", "options")
+"""What a request says of a dataset; how it lies in groups follows from that."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,14 @@ def used(earlier: Earlier | None) -> Continued | None:
     return Continued(
         kind="state", id=training.id, name=training.name, step=state.step, epoch=state.epoch
     )
+
+
+def taken_over(earlier: Earlier, *, draws: bool) -> dict[str, Any]:
+    """Return its options; when samples are drawn is none of one that has no prompts."""
+    params = earlier.training.config_params
+    return {
+        name: value for name, value in params.items() if draws or not name.startswith("sample_")
+    }
 
 
 def has_a_state(wanted: str, earlier: Earlier | None) -> Iterator[Fault]:
@@ -111,7 +121,9 @@ def other_options(params: Mapping[str, Any], earlier: Earlier) -> Iterator[Fault
             continue
         old, new = (given.get(name, _default(name)) for given in (before, params))
         if old != new:
-            text = f"must be {old}, as the state has it, or be left out; not {new}"
+            text = f"must be {shown(old)}, as the state has it, or be left out; not {shown(new)}"
+            if old is None:
+                text = f"must be left out, as the state has none; not {shown(new)}"
             yield Fault(pointer("config_params", name), f"{text}{_instead(earlier.training)}")
 
 
@@ -142,6 +154,15 @@ def schedule_jumps(params: Mapping[str, Any], steps: Steps, earlier: Earlier) ->
     return (Fault(pointer("config_params", "lr_scheduler"), text),)
 
 
+def other_captions(request: NewTraining, earlier: Earlier) -> tuple[Fault, ...]:
+    """Return a warning when images get their captions otherwise than they did."""
+    if request.captioning == earlier.training.captioning:
+        return ()
+    did = "otherwise" if earlier.training.captioning else "without a tagger"
+    text = f"{earlier.training.name} was trained {did}, so that the same images have other captions"
+    return (Fault("/captioning", f"{text} from where it goes on"),)
+
+
 def _other_datasets(datasets: tuple[DatasetUsed, ...], training: Training) -> Iterator[Fault]:
     if len(datasets) != len(training.datasets):
         names = ", ".join(one.name for one in training.datasets)
@@ -153,9 +174,11 @@ def _other_datasets(datasets: tuple[DatasetUsed, ...], training: Training) -> It
             text = f"must be {before.id} ({before.name}), as the state has it"
             yield Fault(f"/datasets/{index}/dataset", f"{text}{_instead(training)}")
             continue
-        old, new = (one.model_dump(exclude=set(_OF_A_DATASET)) for one in (before, now))
-        for name in sorted(name for name in new if new[name] != old.get(name)):
-            text = f"must be {old.get(name)}, as the state has it; not {new[name]}"
+        for name in _OF_A_DATASET:
+            old, new = getattr(before, name), getattr(now, name)
+            if old == new:
+                continue
+            text = f"must be {shown(old)}, as the state has it; not {shown(new)}"
             yield Fault(f"/datasets/{index}/{name}", f"{text}{_instead(training)}")
 
 

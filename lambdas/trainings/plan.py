@@ -13,6 +13,7 @@ from lambdas.trainings import (
     dataset_options,
     going_on,
     kohya,
+    record_size,
     regularisation,
     samples,
 )
@@ -86,6 +87,19 @@ class _Told:
     warnings: list[Fault] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Ground:
+    """What options are read for; the family is a guess where the base model does not tell it."""
+
+    instance: InstanceType
+    fm_type: FmType | None
+    preset: Preset
+
+    @property
+    def family(self) -> FmType:
+        return self.fm_type or "sd_1_5"
+
+
 def make_plan(
     request: NewTraining, found: Found, settings: Settings, *, corrects: bool = False
 ) -> Plan:
@@ -94,52 +108,42 @@ def make_plan(
     With `corrects`, options that can only mean one thing are read as that.
     """
     told = _Told()
-    before = found.earlier.training if found.earlier else None
-    instance_type = request.instance_type or (before.instance_type if before else None)
-    instance = base.instance(instance_type or settings.default_instance_type, told.faults)
-    fm_type = base.family(request, found.model, told.faults)
-    family: FmType = fm_type or "sd_1_5"
+    ground = _ground(request, found, settings, told)
+    own = dataset_options.read(request.datasets, ground.family, corrects=corrects)
+    continued.continues(request.continue_from, found.continues, ground.fm_type, told.faults)
+    resolved = _options(request, found, ground, own, told, corrects=corrects)
+    datasets, groups = _datasets(request, found, own, resolved, ground, told)
     model = base.model_used(found.model)
-    preset = request.preset or (before.preset if before else None) or DEFAULT_PRESET
-    own = dataset_options.read(request.datasets, family, corrects=corrects)
-    continued.continues(request.continue_from, found.continues, fm_type, told.faults)
-    taken_over = before.config_params if before else continued.shape_of(found.continue_from)
-    resolved = kohya.resolve(
-        request.config_params,
-        family,
-        instance,
-        preset=preset,
-        corrects=corrects,
-        taken_over=taken_over,
-        with_preset=before is None,
-        of_datasets=[one.params for one in own],
-    )
-    told.faults.extend(resolved.faults)
-    told.warnings.extend(resolved.warnings)
-    if not resolved.faults:
-        told.faults.extend(continued.other_options(resolved.params, taken_over, found.earlier))
-    datasets, groups = _datasets(request, found, own, resolved, family, instance, told)
     if found.earlier:
-        differing = going_on.differences(request, found.earlier, model, datasets, instance)
+        differing = going_on.differences(request, found.earlier, model, datasets, ground.instance)
         told.faults.extend(differing)
+        told.warnings.extend(going_on.other_captions(request, found.earlier))
     told.faults.extend(against_options(request.early_stop, resolved.params))
-    params, prompts = _samples(request, fm_type, resolved.params, told)
+    params, prompts = _samples(request, ground.fm_type, resolved.params, told)
     told.warnings.extend(captioned.warnings(request.captioning, found.datasets, params))
     steps = None
     if not told.faults:
         sizes = known_sizes(found.datasets)
-        steps = reckon(datasets, sizes, groups, params, family, instance.gpus)
+        steps = reckon(datasets, sizes, groups, params, ground.family, ground.instance.gpus)
         told.warnings.extend(regularisation.warnings(datasets, groups, params))
         _against_steps(request, found.earlier, params, steps, told)
+        parts = {
+            "datasets": datasets,
+            "config_params": params,
+            "sample_prompts": prompts,
+            "captioning": request.captioning,
+            "tags": request.tags,
+        }
+        told.faults.extend(record_size.too_large(parts, steps))
     return Plan(
         faults=tuple(told.faults),
-        instance=instance,
+        instance=ground.instance,
         max_runtime_minutes=request.max_runtime_minutes or settings.default_max_runtime_minutes,
-        preset=preset,
+        preset=ground.preset,
         params=params,
         warnings=tuple(told.warnings),
         corrections=resolved.corrections + tuple(fix for one in own for fix in one.corrections),
-        fm_type=fm_type,
+        fm_type=ground.fm_type,
         model=model,
         datasets=datasets,
         groups=groups,
@@ -150,17 +154,54 @@ def make_plan(
     )
 
 
+def _ground(request: NewTraining, found: Found, settings: Settings, told: _Told) -> _Ground:
+    """Return the machine, the family and the preset: as they were where a state is gone on from."""
+    before = found.earlier.training if found.earlier else None
+    instance_type = request.instance_type or (before.instance_type if before else None)
+    return _Ground(
+        base.instance(instance_type or settings.default_instance_type, told.faults),
+        base.family(request, found.model, told.faults),
+        request.preset or (before.preset if before else None) or DEFAULT_PRESET,
+    )
+
+
+def _options(
+    request: NewTraining,
+    found: Found,
+    ground: _Ground,
+    own: tuple[Read, ...],
+    told: _Told,
+    *,
+    corrects: bool,
+) -> kohya.Resolved:
+    """Return the training's options, held to what is continued."""
+    resolved = kohya.resolve(
+        request.config_params,
+        ground.family,
+        ground.instance,
+        preset=ground.preset,
+        corrects=corrects,
+        taken_over=continued.taken_over(found.continues, draws=bool(request.sample_prompts)),
+        with_preset=found.earlier is None,
+        of_datasets=[one.params for one in own],
+    )
+    told.faults.extend(resolved.faults)
+    told.warnings.extend(resolved.warnings)
+    if not resolved.faults:
+        told.faults.extend(continued.other_options(resolved.params, found.continues))
+    return resolved
+
+
 def _datasets(
     request: NewTraining,
     found: Found,
     own: tuple[Read, ...],
     training: kohya.Resolved,
-    fm_type: FmType,
-    instance: InstanceType,
+    ground: _Ground,
     told: _Told,
 ) -> tuple[tuple[DatasetUsed, ...], tuple[Group, ...]]:
     """Return the datasets and how they lie together."""
-    checked = dataset_options.check(request.datasets, own, training, fm_type, instance)
+    checked = dataset_options.check(request.datasets, own, training, ground.family, ground.instance)
     groups = group(checked.entries, training.params)
     faults = told.faults
     datasets = use(checked.entries, found.datasets, groups, request.captioning, faults)
@@ -171,7 +212,7 @@ def _datasets(
     if not faults:
         sizes = known_sizes(found.datasets)
         faults.extend(cached_twice(datasets, groups, training.params))
-        faults.extend(misfits(datasets, sizes, groups, training.params, fm_type))
+        faults.extend(misfits(datasets, sizes, groups, training.params, ground.family))
     told.warnings.extend(checked.warnings)
     return datasets, groups
 

@@ -12,6 +12,7 @@ from lambdas.trainings.samples_schema import MOST_PROMPTS, NewSamplePrompt, Samp
 
 MOST_DATASETS = 16
 MOST_TAGS = 20
+MOST_BUCKETS = 1000
 MOST_RUNTIME_MINUTES = 5 * 24 * 60  # what SageMaker's default quota allows
 TAG_PATTERN = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 
@@ -106,10 +107,10 @@ class NewTraining(Request):
     continue_from: Reference | None = Field(
         default=None,
         description="A finished LoRA's id or name, to be trained further: of the base model's "
-        "family, its rank and alpha are taken over. Or the id of a training that has ended and "
-        "kept its state, `trn_...`: the new one goes on from its step and epoch with its options, "
-        "model, datasets and number of GPUs; max_train_epochs counts from the beginning. A name "
-        "always means a LoRA.",
+        "family and a plain one in kohya's form; its rank and alpha are taken over. Or the id of a "
+        "training that has ended and kept its state, `trn_...`: the new one goes on from its step "
+        "and epoch with its options, model, datasets and number of GPUs; max_train_epochs counts "
+        "from the beginning. A name always means a LoRA.",
     )
     keep_state: bool | None = Field(
         default=None,
@@ -189,7 +190,8 @@ class Steps(Frozen):
     epochs: int
     total_steps: int
     buckets: list[BucketUsed] = Field(
-        default=[], description="Where each image falls; empty where sizes aren't known."
+        default=[],
+        description="Where each image falls, the 1,000 fullest; empty where sizes aren't known.",
     )
     assumption: str | None = Field(
         description="What the reckoning takes for granted; null: nothing, it is exact."

@@ -18,7 +18,7 @@ from lambdas.trainings.arithmetic import (
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
 from lambdas.trainings.dataset_groups import Group
-from lambdas.trainings.schema import BucketUsed, DatasetUsed, Steps
+from lambdas.trainings.schema import MOST_BUCKETS, BucketUsed, DatasetUsed, Steps
 
 Params = Mapping[str, Any]
 Known = Sequence[list[list[int]] | None]
@@ -140,10 +140,12 @@ def _sizes(sizes: list[list[int]] | None) -> tuple[Sizes, ...]:
 
 
 def _buckets(layouts: Sequence[Layout]) -> list[BucketUsed]:
-    return [
+    buckets = [
         BucketUsed(
             resolution=list(one.resolution), images=one.images, samples=one.samples, group=number
         )
         for number, layout in enumerate(layouts)
         for one in layout.buckets
     ]
+    fullest = sorted(range(len(buckets)), key=lambda index: -buckets[index].samples)
+    return [buckets[index] for index in sorted(fullest[:MOST_BUCKETS])]

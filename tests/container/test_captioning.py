@@ -164,3 +164,35 @@ def test_where_nothing_is_to_be_tagged_no_tagger_starts(tmp_path, existing):
     assert status == 0, log
     assert ("starting the tagger" in log) == (existing == "append")
     assert len(proposals(base)[1]) == (3 if existing == "append" else 0)
+
+
+def test_the_words_of_the_user_stay_out_of_what_regularises(tmp_path):
+    class_set = dataset(
+        channel="dataset_01",
+        dataset_id="ds_02",
+        folder="1_rabbit",
+        caption_policy="subject",
+        regularisation=True,
+    )
+    larger = {"resolution": "768,768"}
+    datasets = [dataset(), class_set, dataset(dataset_options=larger)]
+    body = job(
+        config_params=PARAMS,
+        datasets=datasets[:2],
+        captioning=captioning(prepend=["tusiji"], append=["jade"], existing="replace"),
+    )
+    base = make_base(tmp_path, body)
+    body["datasets"] = [*datasets, class_set | {"dataset_options": larger}]
+    (base / "input" / "data" / "config" / "job.json").write_text(json.dumps(body))
+
+    status, log = run(base)
+
+    assert status == 0, log
+    for text in captions(base).values():
+        assert text.startswith("tusiji, ")
+        assert text.endswith(", jade")
+    for text in captions(base, "dataset_01").values():
+        assert text.startswith("rehearsal, ")
+        assert "jade" not in text
+    progress = read_json(base / "checkpoints" / "progress.json")
+    assert (progress["images_captioned"], progress["images_to_caption"]) == (6, 6)

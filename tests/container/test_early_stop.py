@@ -12,6 +12,15 @@ from tests.container.test_engines_that_fail import train
 from tests.container.test_training_program import lora, run
 
 WANTED = {"patience_epochs": 2, "min_improvement": 0.5}
+PROMPT = {
+    "prompt": "a jade rabbit",
+    "width": 64,
+    "height": 64,
+    "steps": 1,
+    "cfg_scale": 7.5,
+    "seed": 1,
+    "sampler": "ddim",
+}
 PARAMS = {"max_train_epochs": 9, "network_dim": 2, "learning_rate": 1e-3}
 
 
@@ -88,7 +97,9 @@ def test_an_interruption_after_the_stop_trains_nothing_more(tmp_path, stopped):
 
 
 def test_an_engine_that_was_quicker_than_the_stop_makes_no_difference(tmp_path, stopped):
-    base = make_base(tmp_path, read_json(stopped[0] / "input" / "data" / "config" / "job.json"))
+    body = read_json(stopped[0] / "input" / "data" / "config" / "job.json")
+    body["config_params"] |= {"sample_every_n_epochs": 1}
+    base = make_base(tmp_path, body | {"sample_prompts": [PROMPT]})
 
     status, log = run(base, LORASTACK_REPORT_SECONDS="30")
 
@@ -98,6 +109,16 @@ def test_an_engine_that_was_quicker_than_the_stop_makes_no_difference(tmp_path, 
     assert (quick["step"], quick["epoch"]) == (slow["step"], slow["epoch"])
     steps = [row["step"] for row in metrics_rows(base)]
     assert steps == [row["step"] for row in metrics_rows(stopped[0])]
+    end, folder = quick["stopped_early"], base / "checkpoints"
+    numbered = [f"tusiji-style-{epoch:06d}" for epoch in range(1, end["after_epoch"] + 1)]
+    loras = sorted(path.stem for path in (folder / "lora").iterdir())
+    assert loras == sorted([*numbered, "tusiji-style"])
+    assert sorted(lora["file"] for lora in quick["loras"]) == sorted(
+        f"lora/{stem}.safetensors" for stem in loras
+    )
+    assert len(list((folder / "samples").glob("*.png"))) == end["after_epoch"]
+    states = sorted(path.name for path in (folder / "state").iterdir())
+    assert states == [f"{stem}-state" for stem in numbered[-2:]]
 
 
 def test_a_loss_that_goes_on_falling_trains_to_the_end(tmp_path):

@@ -6,7 +6,14 @@ import re
 import pytest
 
 from kohya_trainer import logbook
-from kohya_trainer.logbook import KEPT_LINES, SEGMENT_LINES, LogBook, clean
+from kohya_trainer.logbook import (
+    KEPT_BYTES,
+    KEPT_LINES,
+    SEGMENT_BYTES,
+    SEGMENT_LINES,
+    LogBook,
+    clean,
+)
 from kohya_trainer.paths import Paths
 from tests.container.support import make_base, read_json
 from tests.container.test_training_program import run
@@ -70,6 +77,21 @@ def test_a_flood_between_two_writes_keeps_its_end_and_its_numbers(paths):
     numbers = [line["number"] for line in kept(paths)]
     assert numbers == list(range(20_001 - len(numbers), 20_001))
     assert len(numbers) >= KEPT_LINES
+
+
+def test_a_flood_of_long_lines_is_bounded_by_bytes(paths):
+    book = LogBook(paths)
+    for written in range(3):
+        for number in range(6000):
+            book.add("trainer", f"{written} {number} {'兔' * 990}")
+        book.write()
+
+    sizes = {name: (paths.logs / name).stat().st_size for name in names(paths)}
+    assert sizes["tail.jsonl"] <= SEGMENT_BYTES
+    assert max(sizes.values()) < 1.1 * SEGMENT_BYTES
+    assert 0.8 * KEPT_BYTES < sum(sizes.values()) < 1.2 * KEPT_BYTES
+    numbers = [line["number"] for line in kept(paths)]
+    assert numbers == list(range(18_001 - len(numbers), 18_001))
 
 
 def test_nothing_new_writes_nothing(paths):

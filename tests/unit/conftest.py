@@ -8,7 +8,7 @@ import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
 
-from lambdas.asset_worker import fetching, importing
+from lambdas.asset_worker import fetching, model_imports
 from lambdas.core import aws
 from tests.unit.fakes import AwsCalls, FakeSageMaker
 from tests.unit.web import Web, make_web
@@ -66,7 +66,7 @@ def web(aws_calls: AwsCalls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """An Internet for the worker, which tells its progress at once."""
     made = make_web(tmp_path)
     monkeypatch.setattr(fetching, "network", made.network)
-    monkeypatch.setattr(importing, "TOLD_EVERY_SECONDS", 0)
+    monkeypatch.setattr(model_imports, "TOLD_EVERY_SECONDS", 0)
     return made
 
 

@@ -14,7 +14,7 @@ LENT = {
     *("failures", "settings", "safetensors", "inspection"),
     *("remote_url", "remote_http", "download"),
     *("imports", "import_schema", "verdict", "writes"),
-    *("images", "report_schema", "arithmetic", "buckets"),
+    *("images", "report_schema", "header_schema", "arithmetic", "buckets"),
     *("deleting", "declaring", "origin_schema"),
     *("leases", "captions", "caption_findings", "caption_files", "caption_writes", "caption_edits"),
     *("caption_text", "proposals"),

@@ -198,6 +198,18 @@ def test_captions_come_in_pages_through_all_datasets() -> None:
     assert (found[0]["caption"], found[0]["tagger"]) == ("x, smile", "wd")
 
 
+def test_the_captions_of_a_dataset_that_stands_twice_are_listed_once() -> None:
+    ready_model(), ready_dataset()
+    larger = {"dataset": "tusiji", "options": {"resolution": "768"}}
+    chosen = [{"dataset": "tusiji"}, larger]
+    training = TRAININGS.post("/trainings", body({}, datasets=chosen)).body
+    put_captions(training, 0, 3)
+
+    told = TRAININGS.get(f"/trainings/{training['id']}/captions").body
+
+    assert (len(told["data"]), told["next_cursor"]) == (3, None)
+
+
 def test_a_page_reads_no_more_than_a_part_of_a_large_object() -> None:
     ready_model(), ready_dataset()
     training = TRAININGS.post("/trainings", body({})).body

@@ -151,3 +151,48 @@ def test_a_lora_that_is_deleted_meanwhile_stops_the_making(aws_calls: AwsCalls) 
         answer = TRAININGS.post("/trainings", body())
 
     assert (answer.status, answer.body["code"]) == (409, "changed_meanwhile")
+
+
+@pytest.mark.parametrize(
+    ("layers", "kind"),
+    [
+        (["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"], "is a LoHa"),
+        (["lokr_w1", "lokr_w2"], "is a LoKr"),
+        (["lora_down.weight", "lora_up.weight", "dora_scale"], "is a DoRA"),
+        (["lora_A.weight", "lora_B.weight"], "named as PEFT does"),
+    ],
+)
+def test_a_lora_that_networks_lora_would_pass_over_is_refused(layers: list[str], kind: str) -> None:
+    ready_model(), ready_dataset()
+    (down,) = LORA
+    layer = down.removesuffix(".lora_down.weight")
+    shapes = {f"{layer}.{one}": [4, 768] for one in layers}
+    complete_model(safetensors_file(shapes, SD_1_5_LORA), "old", kind="lora")
+
+    (fault,) = TRAININGS.post("/trainings/validate", body()).body["errors"]
+
+    assert fault["pointer"] == "/continue_from"
+    assert kind in fault["message"]
+
+
+SDXL_LORA = {
+    "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight": [4, 2048],
+    "lora_te1_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight": [4, 768],
+}
+
+
+def test_layers_that_would_not_be_trained_would_be_lost_and_are_trained_or_refused() -> None:
+    ready_model("base", SD_XL), ready_dataset()
+    complete_model(safetensors_file(SDXL_LORA), "old", kind="lora")
+
+    as_it_is = TRAININGS.post("/trainings/validate", body()).body
+    lost = body(config_params={"network_train_unet_only": True})
+    refused = TRAININGS.post("/trainings/validate", lost).body
+
+    assert as_it_is["errors"] == []
+    assert as_it_is["config_params"]["network_train_unet_only"] is False
+    assert "cache_text_encoder_outputs" not in as_it_is["config_params"]
+    assert [fault["pointer"] for fault in refused["errors"]] == [
+        "/config_params/network_train_unet_only"
+    ]
+    assert "layers of the text encoder" in refused["errors"][0]["message"]

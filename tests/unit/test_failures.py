@@ -34,6 +34,7 @@ def training(aws_calls: AwsCalls) -> dict:
         ("ClientError: Data download failed:Failed to download data. No objects", "data_download"),
         ("ClientError: Artifact upload failed:Insufficient disk space", "disk_full"),
         ("AlgorithmError: OSError: [Errno 28] No space left on device", "disk_full"),
+        ("AlgorithmError: , exit code: 28", "disk_full"),
         ("CapacityError: Unable to provision requested ML compute capacity.", "no_capacity"),
         ("ResourceLimitExceeded", "quota"),
         (

@@ -257,3 +257,52 @@ def test_state_is_kept_for_spot_and_where_it_is_asked_for(
 
     job = json.loads(bucket.read(f"acme/trainings/{made['id']}/input/job.json"))
     assert (made["keep_state"], job["keeps_state"]) == (kept, kept)
+
+
+def made_with(sagemaker: FakeSageMaker, **changes: object) -> str:
+    """A training that kept its state after an epoch and ran out of time."""
+    ready_model(), ready_dataset()
+    body = request(name="style", keep_state=True, config_params=PARAMS) | changes
+    made = TRAININGS.post("/trainings", body).body
+    leave_state(made["id"], 1)
+    end(sagemaker, made, "Stopped", "MaxRuntimeExceeded")
+    return made["id"]
+
+
+def test_when_samples_are_drawn_is_taken_over_with_prompts_only(sagemaker: FakeSageMaker) -> None:
+    earlier = made_with(sagemaker, sample_prompts=[{"prompt": "a rabbit"}])
+    again = request(continue_from=earlier, sample_prompts=[{"prompt": "two rabbits"}])
+
+    without = TRAININGS.post("/trainings/validate", request(continue_from=earlier)).body
+    with_prompts = TRAININGS.post("/trainings/validate", again).body
+
+    assert (without["errors"], without["warnings"]) == ([], [])
+    assert "sample_every_n_epochs" not in without["config_params"]
+    assert with_prompts["config_params"]["sample_every_n_epochs"] == 1
+
+
+def test_options_of_a_dataset_that_differ_are_told_as_they_are_written(
+    sagemaker: FakeSageMaker,
+) -> None:
+    own = {"dataset": "tusiji", "options": {"resolution": "768"}}
+    other = {"dataset": "tusiji", "options": {"resolution": "640"}}
+    plain = {"dataset": "tusiji", "options": {"flip_aug": True}}
+    earlier = made_with(sagemaker, datasets=[own, plain])
+
+    told = faults(continue_from=earlier, datasets=[plain, other])
+
+    assert set(told) == {"/datasets/0/options", "/datasets/1/options"}
+    assert '{"flip_aug": true}' in told["/datasets/0/options"]
+
+
+def test_captions_that_would_be_others_are_told(sagemaker: FakeSageMaker) -> None:
+    tagged = {"existing": "replace"}
+    earlier = made_with(sagemaker, captioning=tagged)
+
+    def warned(**changes: object) -> set[str]:
+        body = request(continue_from=earlier, **changes)
+        found = TRAININGS.post("/trainings/validate", body).body["warnings"]
+        return {fault["pointer"] for fault in found}
+
+    assert warned() == {"/captioning"}
+    assert warned(captioning=tagged) == set()

@@ -37,14 +37,21 @@ def caption(
 ) -> Inputs:
     """Write captions beside the images of all datasets; returns the inputs counted anew.
 
+    A folder that stands several times is tagged once. One that only regularises is given no tags of
+    the user's: the class would learn the word that is to call the subject.
+
     Raises TrainingFailed when the tagger fails, when told to stop, and when an image that must
     have a caption got none.
     """
-    wanted = [_wanted(folder, captioning) for folder in inputs.folders]
-    tagging = _Tagging(captioning, paths, settings, watch, stop_requested)
-    tagging.begin(sum(map(len, wanted)))
-    for folder, images in zip(inputs.folders, wanted, strict=True):
-        _write(folder, tagging.proposals(folder, images))
+    each = {folder.path: folder for folder in inputs.folders}
+    learnt = {folder.path for folder in inputs.folders if not folder.dataset.regularisation}
+    wanted = {path: _wanted(folder, captioning) for path, folder in each.items()}
+    of_class = replace(captioning, prepend=(), append=())
+    tagging = _Tagging(paths, settings, watch, stop_requested)
+    tagging.begin(sum(map(len, wanted.values())))
+    for path, folder in each.items():
+        words = captioning if path in learnt else of_class
+        _write(folder, tagging.proposals(folder, wanted[path], words))
     folders = tuple(count(folder.dataset, paths) for folder in inputs.folders)
     require_captions(folders)
     return replace(inputs, folders=folders)
@@ -69,14 +76,8 @@ class _Tagging:
     """The tagger's runs, one for each dataset, and how far they are."""
 
     def __init__(
-        self,
-        captioning: Captioning,
-        paths: Paths,
-        settings: Settings,
-        watch: Watch,
-        stop_requested: StopRequested,
+        self, paths: Paths, settings: Settings, watch: Watch, stop_requested: StopRequested
     ) -> None:
-        self._captioning = captioning
         self._paths = paths
         self._settings = settings
         self._watch = watch
@@ -89,30 +90,33 @@ class _Tagging:
         self._tell(0)
         say(f"captioning {total} images with {self._tagger}")
 
-    def proposals(self, folder: ImageFolder, images: Sequence[Path]) -> list[Proposal]:
+    def proposals(
+        self, folder: ImageFolder, images: Sequence[Path], captioning: Captioning
+    ) -> list[Proposal]:
         """What is proposed for the images: by an earlier attempt, else by the tagger now."""
-        shelf = ProposalShelf(self._paths, folder.dataset.dataset_id, self._captioning)
+        shelf = ProposalShelf(self._paths, folder.dataset.dataset_id, captioning)
         names = [image.name for image in images]
         found = shelf.read()
         if found is not None and [one.file_name for one in found] == names:
             say(f"an earlier attempt left captions for {folder.dataset.dataset_id}")
         else:
-            tags = self._tag(images) if images else []
-            found = [self._proposal(*pair) for pair in zip(images, tags, strict=True)]
+            tags = self._tag(images, captioning) if images else []
+            pairs = zip(images, tags, strict=True)
+            found = [self._proposal(image, told, captioning) for image, told in pairs]
             shelf.keep(found)
         self._done += len(found)
         self._tell(0)
         return found
 
-    def _proposal(self, image: Path, tags: Sequence[str]) -> Proposal:
-        there = caption_of(image) if self._captioning.existing == "append" else ""
-        text = propose(tags, there, self._captioning)
+    def _proposal(self, image: Path, tags: Sequence[str], captioning: Captioning) -> Proposal:
+        there = caption_of(image) if captioning.existing == "append" else ""
+        text = propose(tags, there, captioning)
         return Proposal(image.name, tuple(tags), text, self._tagger)
 
-    def _tag(self, images: Sequence[Path]) -> list[list[str]]:
+    def _tag(self, images: Sequence[Path], captioning: Captioning) -> list[list[str]]:
         """The tags of each image; raises TrainingFailed unless the tagger read them all."""
         folder, output = self._links(images), self._paths.tagging / "tags.jsonl"
-        launch = prepare_tagger(self._captioning, folder, output, self._settings)
+        launch = prepare_tagger(captioning, folder, output, self._settings)
         say(f"starting the tagger on {len(images)} images")  # its words are a user's
         child = Child(launch.argv, launch.env, launch.cwd)
         try:

@@ -22,9 +22,16 @@ class TrainingFailed(Exception):
 
 
 def write_failure(path: Path, failure: TrainingFailed) -> None:
-    """Write the failure as one line of JSON of at most LIMIT characters."""
+    """Write the failure as one line of JSON of at most LIMIT characters, or nothing.
+
+    Raises OSError when there is no room: then only the exit status tells.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(as_line(failure), encoding="utf-8")
+    try:
+        path.write_text(as_line(failure), encoding="utf-8")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def told_at_length(failure: TrainingFailed, log: Sequence[str]) -> str:

@@ -16,8 +16,12 @@ from pathlib import Path
 from kohya_trainer.paths import Paths
 
 SEGMENT_LINES = 500
+SEGMENT_BYTES = 128 * 1024
+"""About: a segment ends with the line that passes it. So the tail, which is uploaded again and
+again, is no larger."""
 KEPT_LINES = 4500
-"""At least, as far as there are so many; at most a segment more."""
+"""At least, as far as there are so many; at most a segment more. Of longer lines fewer:"""
+KEPT_BYTES = 2 * 1024 * 1024
 LONGEST_LINE = 1000
 TAIL = "tail.jsonl"
 
@@ -35,6 +39,11 @@ class Line:
     at: str
     source: str
     text: str
+
+    @property
+    def size(self) -> int:
+        """Its bytes in the file, about."""
+        return len(self.text.encode()) + 100
 
 
 class LogBook:
@@ -66,13 +75,17 @@ class LogBook:
             if not self._changed:
                 return
             self._changed = False
-            full = len(self._open) // SEGMENT_LINES * SEGMENT_LINES
-            for start in range(0, full, SEGMENT_LINES):
-                self._close(self._open[start : start + SEGMENT_LINES])
-            self._open = self._open[full:]
+            *full, self._open = _cut(_newest(self._open))
+            for lines in full:
+                self._close(lines)
             self._paths.write(self._paths.logs / TAIL, _text(self._open))
-        for segment in self._segments():
-            if _last_of(segment) < self._next - KEPT_LINES:
+            self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        room = KEPT_BYTES
+        for segment in reversed(self._segments()):
+            room -= segment.stat().st_size
+            if room < 0 or _last_of(segment) < self._next - KEPT_LINES:
                 segment.unlink()
 
     def _close(self, lines: list[Line]) -> None:
@@ -90,6 +103,27 @@ def clean(text: str) -> str:
     printable = "".join(char if char.isprintable() else " " for char in text[: 4 * LONGEST_LINE])
     told = _TOKEN.sub("[token]", _URL.sub(r"\1\2/...", printable.rstrip()))
     return told if len(told) <= LONGEST_LINE else f"{told[: LONGEST_LINE - 3]}..."
+
+
+def _newest(lines: list[Line]) -> list[Line]:
+    """As many of the last ones as are kept at most."""
+    first, room = len(lines), KEPT_BYTES
+    while first > 0 and (room := room - lines[first - 1].size) >= 0:
+        first -= 1
+    return lines[first:]
+
+
+def _cut(lines: list[Line]) -> list[list[Line]]:
+    """The lines in segments; the last one is not full and may be empty."""
+    segments: list[list[Line]] = [[]]
+    size = 0
+    for line in lines:
+        segments[-1].append(line)
+        size += line.size
+        if len(segments[-1]) == SEGMENT_LINES or size >= SEGMENT_BYTES:
+            segments.append([])
+            size = 0
+    return segments
 
 
 def _text(lines: list[Line]) -> str:

@@ -55,6 +55,11 @@ class LoraShelf:
         move(draft, self._paths.loras / name)
         self._loras[f"lora/{name}"] = replace(lora, file=f"lora/{name}")
 
+    def remove(self, lora: Lora) -> None:
+        """Remove a LoRA, be it an earlier attempt's."""
+        self._loras.pop(lora.file, None)
+        (self._paths.checkpoints / lora.file).unlink(missing_ok=True)
+
     def has(self, name: str) -> bool:
         """True when the LoRA of that file name was finished by this run."""
         return f"lora/{name}" in self._loras

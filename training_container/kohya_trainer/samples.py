@@ -34,6 +34,9 @@ class SampleShelf:
             if found is None or not is_whole(path):
                 continue
             step, epoch = self._place_in_time(found, curve)
+            if curve.ends_at is not None and step > curve.ends_at:
+                path.unlink()
+                continue
             name = f"{step:08d}-{epoch:06d}-{found['place']}.png"
             if found["epoch"] and int(found["epoch"]) < epoch and self._has(name):
                 path.unlink()  # drawn once more when the training went on

@@ -26,6 +26,9 @@ from kohya_trainer.versions import versions
 from kohya_trainer.watch import Watch
 
 EXIT_FAILED, EXIT_STOPPED = 1, 143
+EXIT_DISK_FULL = errno.ENOSPC
+"""28: SageMaker tells it, where there was no room left to say why."""
+_EXITS = {"stopped": EXIT_STOPPED, "disk_full": EXIT_DISK_FULL}
 
 Prepare = Callable[[Job, Inputs, Paths, Settings], command.Launch]
 
@@ -132,7 +135,7 @@ class _Training:
             self._report({"status": "failed", "failure": reason})
         with contextlib.suppress(OSError):
             write_out()
-        return EXIT_STOPPED if failure.code == "stopped" else EXIT_FAILED
+        return _EXITS.get(failure.code, EXIT_FAILED)
 
     def _report(self, outcome: Mapping[str, Any]) -> None:
         outcome = {

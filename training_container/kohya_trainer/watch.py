@@ -1,6 +1,7 @@
 """Follow a running engine: loss curve, finished LoRAs, progress.json."""
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -144,7 +145,7 @@ class Watch:
         return True
 
     def _keep_best(self) -> None:
-        """After an early stop: the best epoch's LoRA becomes the training's."""
+        """After an early stop: the best epoch's LoRA becomes the training's, and later ones go."""
         if self.stopped_early is None:
             return
         loras = {lora.file: lora for lora in self._all_loras()}
@@ -153,6 +154,9 @@ class Watch:
         best = next((loras[name] for name in names if name in loras), None)
         if best:
             self.shelf.copy(best, f"{self.output_name}.safetensors")
+            for lora in self._all_loras():
+                if (lora.step or 0) > end.step:
+                    self.shelf.remove(lora)
         self.position = replace(self.position, step=end.step, epoch=end.after_epoch)
 
     def _numbered(self, epoch: int) -> str:
@@ -195,6 +199,9 @@ class Watch:
         for state in self.states.finished(self.output_name, final=final):
             # First what the state stands on: a run that goes on from it makes neither again.
             self._take_scalars()
+            if self._end and state.step > self._end.step:
+                shutil.rmtree(state.folder)
+                continue
             self._keep_rows(complete=state.step)
             self._segments.close()
             self.states.keep(state)
@@ -211,7 +218,10 @@ class Watch:
         """Those of this run, after those of an earlier attempt that it has not replaced."""
         own = self.shelf.loras
         replaced = {lora.file for lora in own}
-        return [lora for lora in self._earlier.loras if lora.file not in replaced] + own
+        there = (
+            one for one in self._earlier.loras if (self._paths.checkpoints / one.file).exists()
+        )
+        return [lora for lora in there if lora.file not in replaced] + own
 
 
 def _every(seconds: float) -> Iterator[bool]:
