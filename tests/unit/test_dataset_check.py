@@ -120,7 +120,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
 
-    assert int(done.stdout) < 450
+    assert int(done.stdout) < 1000  # 2,900 when all are decoded at once
 
 
 def test_drawings_of_one_figure_in_several_poses_are_no_duplicates() -> None:
