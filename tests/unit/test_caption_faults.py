@@ -10,7 +10,7 @@ from lambdas.core import clock
 from lambdas.core.queue import Task
 from lambdas.datasets import caption_edits, images, proposals
 from lambdas.datasets.caption_text import etag_of
-from tests.unit.fakes import AwsCalls, Killed
+from tests.unit.fakes import AwsCalls, Killed, kill_points
 from tests.unit.pictures import jpeg
 from tests.unit.scenes import DATASETS, completed, lose_messages, work
 from tests.unit.test_captions import dataset, in_bucket, listed, put_many
@@ -41,7 +41,7 @@ def kill_each(
     aws_calls.reset()
     ask(first)
     calls = list(aws_calls.made)
-    for killed_before in range(len(calls)):
+    for killed_before in kill_points(len(calls)):
         aws_calls.reset()
         dataset_id = another(killed_before)
         aws_calls.reset()

@@ -9,7 +9,7 @@ from lambdas.asset_worker import handler as worker
 from lambdas.asset_worker import leases, pictures, validation
 from lambdas.core import bucket, clock
 from lambdas.core.queue import Task
-from tests.unit.fakes import AwsCalls, Context, Killed
+from tests.unit.fakes import AwsCalls, Context, Killed, kill_points
 from tests.unit.pictures import jpeg
 from tests.unit.scenes import DATASETS, lose_messages, work
 from tests.unit.test_dataset_check import told, uploaded
@@ -86,7 +86,7 @@ def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_the_check(
 ) -> None:
     calls = calls_of_a_check(aws_calls)
     assert calls > 12
-    for killed_before in range(calls):
+    for killed_before in kill_points(calls):
         aws_calls.reset()
         dataset_id = uploaded(FILES, name=f"set{killed_before}")
         DATASETS.post(f"/datasets/{dataset_id}/complete")

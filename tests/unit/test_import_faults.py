@@ -13,7 +13,7 @@ from lambdas.core import bucket, clock
 from lambdas.core.queue import Task
 from lambdas.models import repository
 from lambdas.training_status import handler as status
-from tests.unit.fakes import LORA, AwsCalls, Context, Killed, safetensors_file
+from tests.unit.fakes import LORA, AwsCalls, Context, Killed, kill_points, safetensors_file
 from tests.unit.scenes import MODELS, left_behind, lose_messages, work
 from tests.unit.test_arrivals import arrive, event_of
 from tests.unit.web import Page, Web
@@ -101,7 +101,7 @@ def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_the_import(
     assert is_whole(first)
     assert calls > 15
     MODELS.request("DELETE", f"/models/{first}")
-    for call in range(calls):
+    for call in kill_points(calls):
         model_id = begun(source)
         killed_at(aws_calls, call, lambda: deliver(model_id))  # noqa: B023
         minutes_pass(monkeypatch, 4)
@@ -124,7 +124,7 @@ def test_an_import_that_ends_badly_and_is_killed_at_any_call_leaves_nothing(
 ) -> None:
     first = begun(source, sha256="0" * 64)
     calls = calls_of(aws_calls, lambda: deliver(first))
-    for call in range(calls):
+    for call in kill_points(calls):
         model_id = begun(source, sha256="0" * 64)
         killed_at(aws_calls, call, lambda: deliver(model_id))  # noqa: B023
         minutes_pass(monkeypatch, 6)
@@ -145,7 +145,7 @@ def test_a_model_deleted_at_any_moment_of_its_import_leaves_nothing(
     first = begun(source)
     calls = calls_of(aws_calls, lambda: deliver(first))
     MODELS.request("DELETE", f"/models/{first}")
-    for call in range(calls):
+    for call in kill_points(calls):
         model_id = begun(source)
         noted, answers = aws_calls.note, []
         aws_calls.reset()
@@ -442,7 +442,7 @@ def test_an_arrival_killed_at_any_call_is_registered_once(
     calls = calls_of(aws_calls, lambda: send(event))
     work()
     assert calls == 4
-    for call in range(calls):
+    for call in kill_points(calls):
         event = event_of(arrive(f"arrived{call}.safetensors", FILE))
         killed_at(aws_calls, call, lambda: send(event))  # noqa: B023
         minutes_pass(monkeypatch, 4)

@@ -11,7 +11,7 @@ from lambdas.asset_worker import handler as worker
 from lambdas.core import bucket, clock, table
 from lambdas.core.queue import Kind, Task
 from lambdas.core.table import Key
-from tests.unit.fakes import AwsCalls, Context, Killed
+from tests.unit.fakes import AwsCalls, Context, Killed, kill_points
 from tests.unit.pictures import encoded, picture
 from tests.unit.scenes import DATASETS, completed, lose_messages, work
 from tests.unit.test_dataset_check import uploaded
@@ -138,7 +138,7 @@ def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_the_work(
 ) -> None:
     calls = calls_of(job, aws_calls)
     assert calls > 10
-    for killed_before in range(calls):
+    for killed_before in kill_points(calls):
         aws_calls.reset()
         dataset_id = job.begin(killed_before)
         lose_messages()

@@ -8,7 +8,7 @@ import pytest
 from lambdas.asset_worker import handler as worker
 from lambdas.core import bucket
 from lambdas.core.queue import Task
-from tests.unit.fakes import Answer, AwsCalls, Context, FakeSageMaker, Killed
+from tests.unit.fakes import Answer, AwsCalls, Context, FakeSageMaker, Killed, kill_points
 from tests.unit.scenes import DATASETS, TRAININGS, ready_dataset, ready_model, work
 from tests.unit.test_captions import listed, put
 from tests.unit.test_dataset_faults import minutes_pass, reconcile
@@ -209,7 +209,7 @@ def test_whoever_is_killed_on_the_way_the_proposals_are_stored_once(
     ended(made, sagemaker)
     calls = list(aws_calls.made)
     assert calls.count("BatchWriteItem") == 1
-    for killed_before in range(len(calls) - 1):
+    for killed_before in kill_points(len(calls) - 1):
         choose(dataset_id, "refuse", all=True)
         made = a_training(killed_before + 1)
         aws_calls.kill_before = killed_before
