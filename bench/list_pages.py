@@ -109,8 +109,8 @@ def _requests(workspace: str, examples: Mapping[str, Item]) -> dict[str, Callabl
     caller = Caller(workspace, "admin", "tok_bench")
     return {
         "GET /datasets": lambda: datasets.page(caller, PAGE, None),
-        "GET /models": lambda: models.page(caller, None, PAGE, None),
-        "GET /models?type=": lambda: models.page(caller, "checkpoint", PAGE, None),
+        "GET /models": lambda: models.page(caller, None, None, PAGE, None),
+        "GET /models?type=": lambda: models.page(caller, "checkpoint", None, PAGE, None),
         "GET /trainings": lambda: trainings.page(caller, None, PAGE, None),
         "GET /trainings?status=": lambda: trainings.page(caller, "queued", PAGE, None),
         "POST /trainings, its writes": lambda: _create(workspace, examples["training"]),
