@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
+from moto.core.base_backend import BackendDict
 
 from lambdas.asset_worker import fetching, model_imports
 from lambdas.core import aws
+from local import attribute_values
 from tests.unit.fakes import AwsCalls, FakeSageMaker
 from tests.unit.web import Web, make_web
 
@@ -26,34 +28,45 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "ERROR",
 }
 os.environ.update(ENVIRONMENT)
+attribute_values.answer_as_kept()
+
+
+@pytest.fixture(scope="module")
+def aws_in_memory() -> Iterator[None]:
+    """An AWS that keeps its clients for a whole module: to make them takes 0.1 s a test."""
+    _forget_clients()
+    with mock_aws():
+        yield
+    _forget_clients()
 
 
 @pytest.fixture
-def aws_calls(sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsCalls]:
+def aws_calls(
+    aws_in_memory: None, sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch
+) -> AwsCalls:
     """An empty table and bucket; every call to AWS is noted."""
     calls = AwsCalls()
-    with mock_aws():
-        for client in (
-            aws.dynamodb,
-            aws.s3,
-            aws.sagemaker,
-            aws.sqs,
-            aws.secretsmanager,
-            aws._session,
-        ):
-            client.cache_clear()
-        _make_table()
-        aws.s3().create_bucket(Bucket="bucket")
-        aws.sqs().create_queue(QueueName="assets")
-        through = BaseClient._make_api_call
+    BackendDict.reset()
+    _make_table()
+    aws.s3().create_bucket(Bucket="bucket")
+    aws.sqs().create_queue(QueueName="assets")
+    through = BaseClient._make_api_call
 
-        def call(client: BaseClient, operation: str, request: dict) -> dict:
-            if client.meta.service_model.service_name == "sagemaker":
-                return calls.answer(operation, lambda: sagemaker.answer(operation, request))
-            return calls.answer(operation, lambda: through(client, operation, request))
+    def call(client: BaseClient, operation: str, request: dict) -> dict:
+        if client.meta.service_model.service_name == "sagemaker":
+            return calls.answer(operation, lambda: sagemaker.answer(operation, request))
+        return calls.answer(operation, lambda: through(client, operation, request))
 
-        monkeypatch.setattr(BaseClient, "_make_api_call", call)
-        yield calls
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    return calls
+
+
+def _forget_clients() -> None:
+    for client in (
+        *(aws.dynamodb, aws.s3, aws.sagemaker, aws.sqs, aws.secretsmanager),
+        aws._session,
+    ):
+        client.cache_clear()
 
 
 @pytest.fixture
