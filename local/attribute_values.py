@@ -21,7 +21,7 @@ def answer_as_kept() -> None:
         else:
             slowly(self, serialized, value, shape, key)
 
-    JSONSerializer._serialize_type_structure = serialize
+    JSONSerializer._serialize_type_structure = serialize  # type: ignore[method-assign]
 
 
 def _is_plain(value: Any) -> bool:
