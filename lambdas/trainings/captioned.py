@@ -18,6 +18,8 @@ def remedy(dataset: Dataset) -> str:
     """Return why a dataset can't be trained on and what would do."""
     if _lacks_only_captions(dataset):
         return f"{dataset.name} lacks captions: upload them and complete it, or set captioning"
+    if dataset.status in ("preparing", "validating"):
+        return f"{dataset.name} is {dataset.status}: wait until it is ready"
     return f"{dataset.name} is {dataset.status}: complete it first"
 
 

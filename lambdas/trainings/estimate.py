@@ -57,6 +57,8 @@ def _notes(plan: Plan, price: Price | None, seconds: float | None, settings: Set
         notes.append("The seconds are of training alone; SageMaker bills the start-up as well.")
     if plan.captioning:
         notes.append("The tagger's time before the training is not counted; SageMaker bills it.")
+    if plan.sample_prompts:
+        notes.append("The time to draw sample images is not counted; SageMaker bills it.")
     if price is None:
         notes.append(
             f"The price of {plan.instance.name} in {settings.aws_region or 'this region'} is "

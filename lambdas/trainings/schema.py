@@ -263,7 +263,10 @@ class Progress(Frozen):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    phase: str = Field(description="preparing, captioning, training, saving, finished or failed.")
+    phase: str = Field(
+        description="preparing, captioning, training, saving, finished, stopped (canceled, or spot "
+        "capacity was taken back) or failed."
+    )
     engine: str | None = Field(description="`kohya`, or `rehearsal` where nothing is learnt.")
     step: int
     total_steps: int | None

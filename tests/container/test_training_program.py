@@ -181,7 +181,7 @@ def test_sigterm_keeps_the_loras_of_finished_epochs_and_ends_the_engine(tmp_path
     failure = read_json(base / "output" / "failure")
     assert failure["code"] == "stopped"
     progress = read_json(base / "checkpoints" / "progress.json")
-    assert progress["phase"] == "failed"
+    assert progress["phase"] == "stopped"
     assert progress["loras"][0]["file"] == "lora/tusiji-style-000001.safetensors"
     rows = metrics_rows(base)
     assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))

@@ -130,6 +130,16 @@ def test_captioning_does_not_make_up_for_unreadable_images() -> None:
     assert answer.body["errors"][0]["message"] == "tusiji is invalid: complete it first"
 
 
+def test_a_dataset_that_is_being_checked_is_waited_for() -> None:
+    ready_model()
+    dataset_id = uncaptioned_dataset()
+    DATASETS.post(f"/datasets/{dataset_id}/complete")
+
+    answer = TRAININGS.post("/trainings", body(None))
+
+    assert answer.body["errors"][0]["message"] == "tusiji is validating: wait until it is ready"
+
+
 def test_a_dataset_that_is_deleted_meanwhile_will_not_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

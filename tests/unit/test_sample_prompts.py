@@ -53,6 +53,17 @@ def test_what_a_prompt_leaves_open_is_told_by_validate() -> None:
     ]
 
 
+@pytest.mark.usefixtures("ready")
+def test_the_estimate_says_that_drawing_is_not_counted() -> None:
+    drawn, plain = (
+        validate(*prompts).body["estimate"]["notes"] for prompts in ([{"prompt": "a"}], [])
+    )
+
+    assert [note for note in drawn if note not in plain] == [
+        "The time to draw sample images is not counted; SageMaker bills it."
+    ]
+
+
 def test_sdxl_draws_at_the_size_it_was_trained_at() -> None:
     ready_model(shapes=SD_XL), ready_dataset()
 

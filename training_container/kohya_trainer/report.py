@@ -14,7 +14,7 @@ from kohya_trainer.loras import Lora
 from kohya_trainer.paths import Paths
 from kohya_trainer.progress import Position
 
-Phase = Literal["preparing", "captioning", "training", "saving", "finished", "failed"]
+Phase = Literal["preparing", "captioning", "training", "saving", "finished", "stopped", "failed"]
 
 HEARTBEAT_SECONDS = 60.0
 """An unchanged progress.json is written again this often; each write is an event in AWS."""

@@ -130,7 +130,7 @@ class _Training:
         with contextlib.suppress(OSError):
             self._paths.write(self._paths.failure_at_length, told_at_length(failure, log))
         with contextlib.suppress(OSError):
-            self._watch.tell("failed")
+            self._watch.tell("stopped" if failure.code == "stopped" else "failed")
         with contextlib.suppress(OSError):
             self._report({"status": "failed", "failure": reason})
         with contextlib.suppress(OSError):
