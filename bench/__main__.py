@@ -1,6 +1,7 @@
 """Cold starts and AWS calls of every operation, against the local stack: `make bench`.
 
-`make bench ARGS=wrapper` measures what the container program costs (wrapper_cost.py).
+`make bench ARGS=wrapper` measures what the container program costs (wrapper_cost.py), `ARGS=load`
+the stack under load (load.py).
 """
 
 import json
@@ -179,5 +180,9 @@ def _row(operation: Operation, measured: list[dict[str, Any]]) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["wrapper"]:
         wrapper_cost.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["load"]:
+        from bench import load
+
+        load.main(sys.argv[2:])
     else:
         main()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.npm import installed
 from local.demo import engine
 from local.template import Template
 
@@ -32,7 +33,7 @@ _CALLS = {
 @contextmanager
 def dynalite(folder: Path) -> Iterator[str]:
     """Run an empty one, installed into the folder; yield its URL."""
-    program = _installed(folder)
+    program = installed(folder, "dynalite", VERSION, "cli.js")
     data = folder / "dynalite-data"
     shutil.rmtree(data, ignore_errors=True)
     port = _free_port()
@@ -101,14 +102,6 @@ class Metered:
         self.calls.clear()
         self.units = 0.0
         return taken
-
-
-def _installed(folder: Path) -> Path:
-    program = folder / "node_modules" / "dynalite" / "cli.js"
-    if not program.exists():
-        npm = ["npm", "install", "--silent", "--no-save", "--no-package-lock", "--prefix"]
-        subprocess.run([*npm, str(folder), f"dynalite@{VERSION}"], check=True)
-    return program
 
 
 def _free_port() -> int:

@@ -47,7 +47,9 @@ def _kohya(given: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def local_stack(state: Path, env: Mapping[str, str], processes: int) -> Iterator[dict[str, Any]]:
+def local_stack(
+    state: Path, env: Mapping[str, str], processes: int, cdk_out: Path = ROOT / "cdk.out"
+) -> Iterator[dict[str, Any]]:
     """Run local mode on a free port with a fresh state folder; yield where it is.
 
     Raises CannotStart when it does not come up.
@@ -60,6 +62,7 @@ def local_stack(state: Path, env: Mapping[str, str], processes: int) -> Iterator
             [
                 *(sys.executable, "-m", "local", "--port", "0", "--state", str(state)),
                 *("--processes", str(processes), "--workspace", "demo"),
+                *("--cdk-out", str(cdk_out)),
             ],
             cwd=ROOT,
             env=dict(env),
