@@ -78,7 +78,7 @@ def move(one: Import, stored: Sequence[StoredPart]) -> tuple[list[UploadedPart],
     there = _going_on_behind(one, stored)
     position = sum(part.size for part in there)
     digest, done = hashlib.sha256(), [_uploaded(part.number, part.etag) for part in there]
-    progress = Progress(one)
+    progress = Progress(one.tell)
     try:
         for number, etag, size in _sent(one, position, len(there), digest):
             done.append(_uploaded(number, etag))

@@ -58,11 +58,16 @@ def take(key: Key, kind: Kind) -> Lease | None:
 
 def renew(lease: Lease, **found: Any) -> None:
     """Go on, after the work got further; `found` is kept with the thing. Raises Lost."""
+    hold(lease, attempts=0, **found)
+
+
+def hold(lease: Lease, **found: Any) -> None:
+    """Go on with what would have to begin anew in other hands: this try counts. Raises Lost."""
     kept = "".join(f", #{name} = :{name}" for name in found)
     _write(
         lease,
-        f"SET #lease_until = :until, #next_check_at = :until, #attempts = :none{kept}",
-        _until(lease.token) | {"none": 0} | found,
+        f"SET #lease_until = :until, #next_check_at = :until{kept}",
+        _until(lease.token) | found,
     )
 
 

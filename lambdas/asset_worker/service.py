@@ -7,6 +7,7 @@ from lambdas.asset_worker import (
     crop,
     deletion,
     importing,
+    model_check,
     model_import,
     proposing,
     settling,
@@ -31,6 +32,7 @@ _WORK: dict[Kind, Work] = {
     "edit_captions": caption_edits.run,
     "store_proposals": proposing.store,
     "import_model": model_import.run,
+    "check_model": model_check.run,
 }
 
 
