@@ -22,7 +22,7 @@ from lambdas.models.schema import MOST_BYTES, UploadedPart, part_size_for
 # With the part that is being read and its copy: at most some 100 MiB in memory.
 AT_ONCE = 3
 MOST_STARTS = 3
-# Less than a lease lasts; for parts of 16 MiB some 110 kB/s.
+# For parts of 16 MiB some 110 kB/s.
 SLOWEST_PART_SECONDS = 150
 
 

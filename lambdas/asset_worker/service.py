@@ -6,6 +6,7 @@ from lambdas.asset_worker import (
     arrivals,
     crop,
     deletion,
+    heartbeat,
     importing,
     model_check,
     model_import,
@@ -39,7 +40,8 @@ _WORK: dict[Kind, Work] = {
 def do(task: Task, deadline: float) -> None:
     """Do what a message asks for, until `deadline` (monotonic seconds) at the latest."""
     try:
-        _WORK[task.kind](task.workspace, task.id, deadline)
+        with heartbeat.beating():
+            _WORK[task.kind](task.workspace, task.id, deadline)
     except Lost as lost:
         logger.info("another worker goes on", reason=str(lost))
 
