@@ -61,7 +61,7 @@ def _digest(workspace: str, lease: Lease, model: Model, deadline: float) -> str:
                 digest.update(piece)
                 done += len(piece)
                 progress.tell(done)
-                if time.monotonic() > deadline:
+                if done < model.size and time.monotonic() > deadline:
                     raise TimeIsOver
         except aws.ERRORS as error:
             logger.info("the connection to S3 broke off", at=done, reason=repr(error))
