@@ -2,9 +2,11 @@
 
 Runs the local stack, uploads a safetensors of as many bytes as the first argument says (7 GB),
 cuts the connection in the middle of a part twice and asks each time what is missing, completes, and
-says what that took of time and memory, and what the inspection read.
+says what that took of time and memory, and what the inspection read. With `right` or `wrong` behind
+the size it gives a SHA-256 that is the file's or is not, and waits until the worker has checked it.
 """
 
+import hashlib
 import http.client
 import json
 import shutil
@@ -18,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.demo import engine
-from local.demo.client import Api
+from local.demo.client import Api, wait_for
 
 FOLDER = engine.ROOT / ".lorastack" / "bench-upload"
 UNET = "model.diffusion_model."
@@ -63,14 +65,22 @@ def main() -> None:
     try:
         file = _sparse_model(FOLDER / "large.safetensors", size)
         with engine.local_stack(FOLDER / "state", engine.environment("rehearsal"), 1) as endpoints:
-            _measure(Api(endpoints["url"], endpoints["token"]), file)
+            _measure(Api(endpoints["url"], endpoints["token"]), file, _digest_to_tell(file))
     finally:
         shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def _measure(api: Api, file: Path) -> None:
+def _digest_to_tell(file: Path) -> dict[str, str]:
+    told = sys.argv[2] if len(sys.argv) > 2 else None
+    if told != "right":
+        return {"sha256": "0" * 64} if told == "wrong" else {}
+    with file.open("rb") as source:
+        return {"sha256": hashlib.file_digest(source, "sha256").hexdigest()}
+
+
+def _measure(api: Api, file: Path, told: dict[str, str]) -> None:
     size = file.stat().st_size
-    wanted = {"name": "large", "file_name": file.name, "size": size}
+    wanted = {"name": "large", "file_name": file.name, "size": size, **told}
     began = time.perf_counter()
     made = api.post("/models", wanted)
     model_id, part_count = made["model"]["id"], made["part_count"]
@@ -89,8 +99,16 @@ def _measure(api: Api, file: Path) -> None:
     facts = {name: model["header"][name] for name in ("family", "tensors", "parameters")}
     print(f"{model['status']}: {model['type']}, {model['fm_type']}, {facts}")
     print(f"S3 read {read / 1e6:.2f} MB from its files while the model was completed")
+    if told:
+        _wait_for_check(api, model_id, completed)
     for one in sorted(processes, key=Process.peak_mib, reverse=True):
         print(f"{one.peak_mib():7.0f} MiB at most  {one.command[:80]}")
+
+
+def _wait_for_check(api: Api, model_id: str, since: float) -> None:
+    for model in wait_for(api, f"/models/{model_id}", {"ready", "invalid"}, 0.5):
+        so_far = model["check"] or model["invalid_reason"] or {"checked": model["sha256_checked"]}
+        print(f"  {time.perf_counter() - since:5.1f} s after it: {model['status']}, {so_far}")
 
 
 def _upload_missing(api: Api, model_id: str, file: Path, stop_after: int | None = None) -> None:

@@ -18,8 +18,9 @@ from lambdas.core.queue import Task
 from lambdas.core.table import ConditionFailed, Key, Put, Write
 from lambdas.models import imports, inspection, repository, verdict
 from lambdas.models.import_schema import Source
+from lambdas.models.progress_schema import ImportProgress
 from lambdas.models.safetensors import NotSafetensors
-from lambdas.models.schema import ImportProgress, Model, ModelType
+from lambdas.models.schema import Model, ModelType
 
 # Longer than a message can wait in a queue or with the dead letters.
 REMEMBERED_SECONDS = 30 * 24 * 3600
@@ -60,7 +61,7 @@ def _is_known(arrived: Arrived) -> bool:
         return True
     # The same bytes again, by a command that was repeated.
     item = table.get(repository.key_of(arrived.workspace, str(memory["model_id"])))
-    alive = item is not None and item["status"] in {"importing", "ready"}
+    alive = item is not None and item["status"] in {"importing", "checking", "ready"}
     return alive and memory["etag"] == arrived.etag
 
 

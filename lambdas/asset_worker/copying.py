@@ -64,7 +64,7 @@ def move(one: Import, stored: Sequence[StoredPart]) -> list[UploadedPart]:
     }
     missing = sorted(set(range(1, upload.part_count(size) + 1)) - there.keys())
     done = sum(upload.size_of(number, size) for number in there)
-    progress = Progress(one)
+    progress = Progress(one.tell)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         copied = threads.map(lambda number: _copy(one, number), missing)
         try:

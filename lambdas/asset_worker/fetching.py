@@ -22,7 +22,7 @@ from lambdas.models.schema import MOST_BYTES, UploadedPart, part_size_for
 # With the part that is being read and its copy: at most some 100 MiB in memory.
 AT_ONCE = 3
 MOST_STARTS = 3
-# Less than a lease lasts; for parts of 16 MiB some 110 kB/s.
+# For parts of 16 MiB some 110 kB/s.
 SLOWEST_PART_SECONDS = 150
 
 
@@ -78,7 +78,7 @@ def move(one: Import, stored: Sequence[StoredPart]) -> tuple[list[UploadedPart],
     there = _going_on_behind(one, stored)
     position = sum(part.size for part in there)
     digest, done = hashlib.sha256(), [_uploaded(part.number, part.etag) for part in there]
-    progress = Progress(one)
+    progress = Progress(one.tell)
     try:
         for number, etag, size in _sent(one, position, len(there), digest):
             done.append(_uploaded(number, etag))

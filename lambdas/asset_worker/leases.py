@@ -1,18 +1,23 @@
 """Leases: of several workers that a message reaches, one does the work, and goes on doing it.
 
-A lease that is not renewed ends by itself. Whoever lost it finds out at its next write.
+A lease that is not renewed ends by itself. Whoever lost it finds out at its next write. It can be
+short, since the worker's heartbeat renews it, too.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.core import clock, table
+from lambdas.asset_worker import heartbeat
+from lambdas.core import aws, clock, table
 from lambdas.core.attributes import Item
+from lambdas.core.errors import ServiceError
 from lambdas.core.ids import ulid
+from lambdas.core.observability import logger
 from lambdas.core.queue import Kind
 from lambdas.core.table import ConditionFailed, Key, Update
 
-SECONDS = 180
+# More than four beats of the heart, and more than a request lasts, which has none.
+SECONDS = 45
 HELD = "#lease = :lease"
 """The condition of a write that only the holder may make; :lease is `Lease.token`."""
 
@@ -53,21 +58,29 @@ def take(key: Key, kind: Kind) -> Lease | None:
         )
     except ConditionFailed:
         return None
-    return Lease(key, token, item, int(item.get("attempts", 0)))
+    lease = Lease(key, token, item, int(item.get("attempts", 0)))
+    heartbeat.keep(token, lambda: _beat(lease))
+    return lease
 
 
 def renew(lease: Lease, **found: Any) -> None:
     """Go on, after the work got further; `found` is kept with the thing. Raises Lost."""
+    hold(lease, attempts=0, **found)
+
+
+def hold(lease: Lease, **found: Any) -> None:
+    """Go on with what would have to begin anew in other hands: this try counts. Raises Lost."""
     kept = "".join(f", #{name} = :{name}" for name in found)
     _write(
         lease,
-        f"SET #lease_until = :until, #next_check_at = :until, #attempts = :none{kept}",
-        _until(lease.token) | {"none": 0} | found,
+        f"SET #lease_until = :until, #next_check_at = :until{kept}",
+        _until(lease.token) | found,
     )
 
 
 def give_back(lease: Lease) -> None:
     """Let another worker go on from here. Raises Lost."""
+    heartbeat.let_go(lease.token)
     _write(
         lease,
         "SET #next_check_at = :soon, #attempts = :none REMOVE #lease_until",
@@ -77,6 +90,7 @@ def give_back(lease: Lease) -> None:
 
 def put_off(lease: Lease, seconds: float) -> None:
     """Let another worker try it later; this try counts. Raises Lost."""
+    heartbeat.let_go(lease.token)
     _write(
         lease,
         "SET #next_check_at = :later REMOVE #lease_until",
@@ -90,6 +104,16 @@ def tries(lease: Lease) -> int:
     if item is None or item.get("lease") != lease.token:
         raise Lost(f"the lease on {lease.key.sk} is another's")
     return int(item.get("attempts", 0))
+
+
+def _beat(lease: Lease) -> bool:
+    try:
+        hold(lease)
+    except Lost:
+        return False  # or the work has ended
+    except (*aws.ERRORS, ServiceError) as error:
+        logger.warning("a lease was not renewed", id=lease.key.sk, reason=repr(error))
+    return True
 
 
 def _until(token: str) -> Item:

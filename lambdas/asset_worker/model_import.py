@@ -4,10 +4,9 @@ The upload and its parts in S3 are the state. Whoever takes the work on sees whi
 and goes on behind them.
 """
 
-import time
 from dataclasses import dataclass, replace
 
-from lambdas.asset_worker import copying, fetching, import_ends, leases
+from lambdas.asset_worker import copying, fetching, leases, model_ends
 from lambdas.asset_worker.leases import Lost
 from lambdas.asset_worker.model_imports import Found, Import, Progress, Refused, TimeIsOver
 from lambdas.core import bucket, clock, multipart, queue
@@ -15,15 +14,13 @@ from lambdas.core.errors import Unavailable, Unprocessable
 from lambdas.core.multipart import UploadGone
 from lambdas.core.observability import logger
 from lambdas.core.queue import Task
-from lambdas.models import repository, verdict
+from lambdas.models import checks, repository, verdict
 from lambdas.models.imports import KIND, file_name_of
 from lambdas.models.safetensors import NotSafetensors
 from lambdas.models.schema import Model, Upload
 
 MOST_ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 30
-# Of what is copied from S3: some seconds at the 75 MB/s that a function gets.
-MOST_BYTES_HASHED = 512 * 1024**2
 _CHUNK = 1024 * 1024
 
 
@@ -33,7 +30,6 @@ class Joined:
 
     one: Import
     digest: str | None
-    just_now: bool
 
 
 def run(workspace: str, model_id: str, deadline: float) -> None:
@@ -44,18 +40,18 @@ def run(workspace: str, model_id: str, deadline: float) -> None:
     """
     lease = leases.take(repository.key_of(workspace, model_id), KIND)
     if lease is None:
-        import_ends.clear_if_gone(workspace, model_id)
+        model_ends.clear_if_gone(workspace, model_id)
         return
     one = Import.of(workspace, lease, deadline)
     try:
-        import_ends.settle(one, _ended(one))
+        model_ends.settle(workspace, lease, _ended(one))
     except TimeIsOver:
         leases.give_back(lease)
         queue.send(Task(kind=KIND, workspace=workspace, id=model_id))
     except Unavailable as error:
         _try_again_later(one, error)
     except (Lost, UploadGone):
-        import_ends.clear_if_gone(workspace, model_id)
+        model_ends.clear_if_gone(workspace, model_id)
         raise
 
 
@@ -86,7 +82,8 @@ def _try_again_later(one: Import, error: Unavailable) -> None:
     tries = leases.tries(one.lease)
     logger.info("the source is not to be had for now", code=error.code, tries=tries)
     if tries >= MOST_ATTEMPTS:
-        import_ends.settle(one, verdict.invalid(one.model, error.code, error.detail))
+        given_up = verdict.invalid(one.model, error.code, error.detail)
+        model_ends.settle(one.workspace, one.lease, given_up)
         return
     leases.put_off(one.lease, FIRST_PAUSE_SECONDS * 2**tries)
 
@@ -122,7 +119,7 @@ def _joined(one: Import) -> Joined:
     assert one.upload
     stored = bucket.parts_of_upload(one.key, one.upload.upload_id)
     if stored is None and bucket.read_span(one.key, 0, 0) is not None:
-        return Joined(one, None, just_now=False)
+        return Joined(one, None)
     if stored is None:  # given up by S3
         one, stored = _with_upload(replace(one, upload=None)), []
     if one.source.url:
@@ -132,7 +129,7 @@ def _joined(one: Import) -> Joined:
         parts, digest = copying.move(one, stored), None
     assert one.upload
     repository.join_parts(one.workspace, one.model, one.upload, parts)
-    return Joined(one, digest, just_now=True)
+    return Joined(one, digest)
 
 
 def _with_upload(one: Import) -> Import:
@@ -154,28 +151,25 @@ def _inspected(joined: Joined) -> Model:
     model = verdict.of(one.model, header, digest)
     assert model.import_
     whole = model.import_.model_copy(update={"bytes_done": size, "bytes_total": size})
-    return model.model_copy(update={"size": size, "import_": whole})
+    model = model.model_copy(update={"size": size, "import_": whole})
+    # Of a large copy that nobody told a digest of, none is reckoned.
+    wanted = digest is None and (one.source.url is not None or model.sha256 is not None)
+    return checks.waiting(model) if wanted and model.status == "ready" else model
 
 
 def _digest(joined: Joined) -> tuple[str | None, int]:
     """Return the SHA-256, read from S3 where not all bytes came by here, and the size.
 
-    None where it is a large copy that nobody told a digest of, or where reading it takes longer
-    than a whole run.
+    None where it is too large to be read by the way.
     """
     one = joined.one
     with bucket.opened(one.key) as stream:
         if stream is None:
             raise UploadGone(f"the file of {one.model.id} is gone")
         size = stream.total_size
-        small = size <= MOST_BYTES_HASHED
-        if joined.digest or not (small or one.source.url or one.model.sha256):
+        if joined.digest or size > checks.MOST_BYTES_HASHED:
             return joined.digest, size
-        progress = Progress(one)
+        progress = Progress(one.tell)
         while stream.read(_CHUNK):
             progress.tell(size)
-            if time.monotonic() > one.deadline:
-                if joined.just_now:
-                    raise TimeIsOver
-                return None, size
         return stream.digest_of_all(), size

@@ -1,6 +1,7 @@
 """An import at hand: what the worker knows of it, and how it tells how far it is."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -89,6 +90,12 @@ class Import:
             upload=upload or self.upload,
         )
 
+    def tell(self, bytes_done: int) -> None:
+        """Tell how many bytes there are. Raises Lost."""
+        assert self.model.import_
+        told = self.model.import_.model_copy(update={"bytes_done": bytes_done})
+        leases.renew(self.lease, **{"import": told.model_dump(mode="json")})
+
     def must_have_time(self) -> None:
         """Raise TimeIsOver when this run has to end."""
         if time.monotonic() > self.deadline:
@@ -96,16 +103,15 @@ class Import:
 
 
 class Progress:
-    """Tells every few seconds how many bytes there are, and so keeps the lease."""
+    """Tells every few seconds how many bytes there are, by `write`, which keeps the lease."""
 
-    def __init__(self, one: Import) -> None:
-        self._one, self._told_at = one, time.monotonic()
+    def __init__(self, write: Callable[[int], None]) -> None:
+        self._write, self._told_at = write, time.monotonic()
 
     def tell(self, bytes_done: int) -> None:
         """Tell it, unless it was told just now. Raises Lost."""
         now = time.monotonic()
-        if now - self._told_at < TOLD_EVERY_SECONDS or self._one.model.import_ is None:
+        if now - self._told_at < TOLD_EVERY_SECONDS:
             return
-        told = self._one.model.import_.model_copy(update={"bytes_done": bytes_done})
-        leases.renew(self._one.lease, **{"import": told.model_dump(mode="json")})
+        self._write(bytes_done)
         self._told_at = now

@@ -6,7 +6,9 @@ from lambdas.asset_worker import (
     arrivals,
     crop,
     deletion,
+    heartbeat,
     importing,
+    model_check,
     model_import,
     proposing,
     settling,
@@ -31,13 +33,15 @@ _WORK: dict[Kind, Work] = {
     "edit_captions": caption_edits.run,
     "store_proposals": proposing.store,
     "import_model": model_import.run,
+    "check_model": model_check.run,
 }
 
 
 def do(task: Task, deadline: float) -> None:
     """Do what a message asks for, until `deadline` (monotonic seconds) at the latest."""
     try:
-        _WORK[task.kind](task.workspace, task.id, deadline)
+        with heartbeat.beating():
+            _WORK[task.kind](task.workspace, task.id, deadline)
     except Lost as lost:
         logger.info("another worker goes on", reason=str(lost))
 

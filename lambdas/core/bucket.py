@@ -149,6 +149,20 @@ def opened(key: str) -> Iterator[Stream | None]:
         answer["Body"].close()
 
 
+def pieces(key: str, first: int) -> Iterator[bytes]:
+    """Yield an object's bytes from `first` on, at most a MiB at a time; none where it is gone."""
+    try:
+        answer = aws.s3().get_object(Bucket=_name(), Key=key, Range=f"bytes={first}-")
+    except ClientError as error:
+        if not _means_absent(error):
+            raise
+        return
+    try:
+        yield from iter(lambda: answer["Body"].read(_CHUNK), b"")
+    finally:
+        answer["Body"].close()
+
+
 def objects_under(prefix: str, *, after: str = "", of: str = "") -> Iterator[StoredObject]:
     """Yield what lies under a prefix in the order of the keys, 1,000 to a call.
 

@@ -20,6 +20,7 @@ Kind = Literal[
     "edit_captions",
     "store_proposals",
     "import_model",
+    "check_model",
 ]
 
 

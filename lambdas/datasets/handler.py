@@ -110,7 +110,7 @@ def delete_dataset(caller: CurrentCaller, dataset_id: str) -> Dataset:
     """Delete a dataset and its files.
 
     Refused while a training uses it. It is `deleting` until all is gone, which takes some seconds,
-    up to four minutes where it was just being worked on, and can be read until then; its name is
+    up to two minutes where it was just being worked on, and can be read until then; its name is
     free as soon as its removal has begun.
     """
     return service.delete(caller, dataset_id)

@@ -4,24 +4,24 @@ from collections.abc import Sequence
 
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
-from lambdas.models import repository, transitions, verdict
+from lambdas.models import checks, repository, transitions, verdict
 from lambdas.models.safetensors import Header, NotSafetensors
 from lambdas.models.schema import CompleteModel, Model, Reason, Upload, UploadedPart
 from lambdas.models.upload_schema import ArrivedPart
 
-# Read and hashed while the request waits, some 7 s at the 75 MB/s that a function gets from S3.
-MOST_BYTES_HASHED = 512 * 1024**2
 _NAMED = 20
 
 
 def complete(caller: Caller, model_id: str, request: CompleteModel) -> Model:
-    """Join the parts and see what the file is; a model that is ready is answered as it is.
+    """Join the parts and see what the file is; one that is joined already is answered as it is.
+
+    A large one with a digest to be held to is `checking` then, which the worker ends.
 
     Raises Conflict when parts are missing, and Unprocessable when the file is not what it should
     be: the model is `invalid` then.
     """
     model, upload_or_none = repository.get_upload(caller.workspace, model_id)
-    if model.status == "ready":
+    if model.status in {"checking", "ready"}:
         return model
     upload = still_open(model, upload_or_none)
     parts = _all_parts(caller, model, upload, request)
@@ -93,12 +93,14 @@ def _inspected(caller: Caller, model: Model) -> Model:
         header, digest = _read(caller, model)
     except NotSafetensors as error:
         return verdict.invalid(model, error.code, str(error))
-    return verdict.of(model, header, digest)
+    seen = verdict.of(model, header, digest)
+    unchecked = seen.sha256 is not None and not seen.sha256_checked
+    return checks.waiting(seen) if unchecked and seen.status == "ready" else seen
 
 
 def _read(caller: Caller, model: Model) -> tuple[Header, str | None]:
     """Return a file's header, and its SHA-256 where it is small enough to be read whole."""
-    if model.size <= MOST_BYTES_HASHED:
+    if model.size <= checks.MOST_BYTES_HASHED:
         return repository.read_whole(caller.workspace, model)
     return repository.read_header(repository.file_key(caller.workspace, model)), None
 

@@ -10,7 +10,8 @@ from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.models import imports, remote_url, repository
 from lambdas.models.import_schema import ImportModel, Source
-from lambdas.models.schema import ImportProgress, Model
+from lambdas.models.progress_schema import ImportProgress
+from lambdas.models.schema import Model
 
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 

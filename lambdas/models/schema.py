@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from lambdas.core.names import Name
 from lambdas.core.presign import SignedDownload, SignedUpload
 from lambdas.models.header_schema import HeaderFacts
+from lambdas.models.progress_schema import CheckProgress, ImportProgress
 
 MOST_BYTES = 50 * 1024**3
 MOST_PARTS = 10_000
@@ -17,7 +18,7 @@ _MIB = 1024**2
 
 ModelType = Literal["checkpoint", "lora", "vae", "embedding", "controlnet", "hypernetwork"]
 FmType = Literal["sd_1_5", "sd_xl", "other"]
-Status = Literal["uploading", "importing", "ready", "invalid", "deleting"]
+Status = Literal["uploading", "importing", "checking", "ready", "invalid", "deleting"]
 _SHA_256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,8 +87,8 @@ class NewModel(BaseModel):
     size: int = Field(ge=9, le=MOST_BYTES, description="In bytes, exactly.")
     sha256: Sha256 | None = Field(
         default=None,
-        description="Of the whole file, as sha256sum tells it. A file of up to 512 MiB is held to "
-        "it when it is completed; of a larger one it is kept as you say it.",
+        description="Of the whole file, as sha256sum tells it: one that has another is `invalid`. "
+        "A file of more than 512 MiB is `checking` after it was completed, until it is read.",
     )
 
 
@@ -176,16 +177,6 @@ def part_size_for(size: int) -> int:
     return -(-wanted // _MIB) * _MIB
 
 
-class ImportProgress(BaseModel):
-    """Where an imported model comes from, and how far it has come."""
-
-    model_config = ConfigDict(frozen=True)
-
-    source: str = Field(description="The link without its query, or the `s3://` address.")
-    bytes_done: int = 0
-    bytes_total: int | None = Field(default=None, description="Null until the source tells it.")
-
-
 class Model(BaseModel):
     """A model file in the workspace's library."""
 
@@ -200,18 +191,22 @@ class Model(BaseModel):
     fm_type: FmType | None = Field(
         default=None, description="Read from the file; null until it is complete."
     )
-    status: Status = Field(description="`invalid` says why in `invalid_reason`.")
+    status: Status = Field(
+        description="`checking`: all bytes are there and are being held to their SHA-256. "
+        "`invalid` says why in `invalid_reason`."
+    )
     file_name: str
     size: int = Field(description="In bytes; 0 until an import has found it out.")
     import_: ImportProgress | None = Field(
         default=None, alias="import", description="Of a model that was or is being imported."
     )
+    check: CheckProgress | None = Field(default=None, description="Of a model that is `checking`.")
     sha256: str | None = Field(
         default=None, description="Of the whole file; null where nobody has told or reckoned it."
     )
     sha256_checked: bool = Field(
         default=False,
-        description="Whether it was reckoned from the stored bytes; else it is as the client said.",
+        description="Whether it was reckoned from the stored bytes; else it is as it was told.",
     )
     header: HeaderFacts | None = None
     invalid_reason: Reason | None = None

@@ -4,6 +4,7 @@ As long as something of a model is still to be cleared away it stands in the `op
 the schedule finds it (`sweep`).
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from lambdas.core import aws, clock, table
@@ -13,16 +14,21 @@ from lambdas.core.names import name_taken
 from lambdas.core.observability import logger
 from lambdas.core.revisions import stale
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
-from lambdas.models import deleting, repository
+from lambdas.models import checks, deleting, repository
 from lambdas.models.schema import Model, Reason, Upload
 from lambdas.models.writes import OPEN, assignments, changed_meanwhile, still_open, update_of
 
 _CHECK_EVERY = timedelta(minutes=5)
 _DUE_AT_ONCE = 25
+_SCHEDULED = ("open_shard", "next_check_at")
+_TOLD = {
+    *("status", "fm_type", "header", "sha256", "sha256_checked", "invalid_reason"),
+    *("size", "import_", "check", "updated_at"),
+}
 
 
 def settle(workspace: str, model: Model) -> None:
-    """Record what a file turned out to be; an invalid one gives its name back.
+    """Record what a file turned out to be, or leave that to a check; an invalid one is unnamed.
 
     Raises Conflict when another request changed the model meanwhile.
     """
@@ -30,6 +36,36 @@ def settle(workspace: str, model: Model) -> None:
     if model.status == "invalid":
         # Nothing can use it, and it would be billed.
         clear_invalid(workspace, model, None)
+    if model.status == "checking":
+        checks.send(workspace, model.id)
+
+
+def ends(
+    workspace: str, model: Model, condition: str, values: Item, cleared: Iterable[str]
+) -> list[Write]:
+    """Return the writes that record what a file turned out to be, the model's own the first.
+
+    `cleared` are the attributes that nobody needs when it has ended; those of what is still to do
+    stay.
+    """
+    fields = model.model_dump(mode="json", include=_TOLD) | _still_to_do(model)
+    # An upload that is invalid is still to be ended.
+    removed = [*cleared, *([] if model.status == "invalid" else ["upload"])]
+    removal = ", ".join(f"#{name}" for name in removed if name not in fields)
+    update = update_of(workspace, model.id, fields, condition, values, remove=removal)
+    lock = repository.name_key(workspace, model.name)
+    beside: dict[str, list[Write]] = {
+        "ready": [repository.family_row(workspace, model)],
+        "invalid": [Delete(lock, "#id = :id", {"id": model.id})],
+    }
+    return [update, *beside.get(model.status, [])]
+
+
+def _still_to_do(model: Model) -> Item:
+    """Return the attributes by which what is left to do is found: to check, or to clear away."""
+    if model.status == "checking":
+        return checks.values(model)
+    return still_open() if model.status == "invalid" else {}
 
 
 def change(workspace: str, model: Model, asked: Item, revision: int | None) -> Model:
@@ -131,32 +167,9 @@ def _expired(model: Model) -> Model:
 
 
 def _settle(workspace: str, model: Model) -> None:
-    fields = model.model_dump(
-        mode="json",
-        include={
-            *("status", "fm_type", "header", "sha256", "sha256_checked", "invalid_reason"),
-            "updated_at",
-        },
-    )
-    open_statuses = {"uploading": "uploading", "importing": "importing"}
-    ready = model.status == "ready"
-    if not ready:
-        fields |= still_open()
-    update = update_of(
-        workspace,
-        model.id,
-        fields,
-        "#status IN (:uploading, :importing)",
-        open_statuses,
-        remove=f"#upload, {OPEN}" if ready else "",
-    )
-    lock = repository.name_key(workspace, model.name)
-    other: Write = (
-        repository.family_row(workspace, model)
-        if ready
-        else Delete(lock, "#id = :id", {"id": model.id})
-    )
+    held = "#status IN (:uploading, :importing)"
+    statuses = {"uploading": "uploading", "importing": "importing"}
     try:
-        table.transact([update, other])
+        table.transact(ends(workspace, model, held, statuses, cleared=_SCHEDULED))
     except ConditionFailed as error:
         raise changed_meanwhile() from error

@@ -19,20 +19,25 @@ def of(model: Model, header: Header, digest: str | None) -> Model:
             "wrong_type",
             f"This was {came} as {model.type} and is {found.type or 'unknown'}.",
         )
-    if digest and model.sha256 not in (None, digest):
+    seen = model.model_copy(update={"fm_type": found.fm_type, "header": found.facts})
+    return ready(seen) if digest is None else held_to(seen, digest)
+
+
+def held_to(model: Model, digest: str) -> Model:
+    """Return a model whose header is known `ready`, or `invalid` where another digest was told."""
+    if model.sha256 not in (None, digest):
         return invalid(
-            model, "wrong_sha256", f"Its SHA-256 is {digest}, not {model.sha256} as was told."
+            model,
+            "wrong_sha256",
+            f"Its SHA-256 is {digest}, not {model.sha256} as was told: it was damaged on its way, "
+            "or the digest is another file's. Look at the file and bring it again.",
         )
-    return model.model_copy(
-        update={
-            "status": "ready",
-            "fm_type": found.fm_type,
-            "header": found.facts,
-            "sha256": digest or model.sha256,
-            "sha256_checked": digest is not None,
-            "updated_at": clock.now(),
-        }
-    )
+    return ready(model.model_copy(update={"sha256": digest, "sha256_checked": True}))
+
+
+def ready(model: Model) -> Model:
+    """Return the model `ready`."""
+    return model.model_copy(update={"status": "ready", "updated_at": clock.now()})
 
 
 def invalid(model: Model, code: str, message: str) -> Model:

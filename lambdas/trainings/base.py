@@ -5,6 +5,12 @@ from lambdas.models.schema import Model
 from lambdas.trainings.instances import INSTANCE_TYPES, InstanceType
 from lambdas.trainings.schema import FmType, ModelUsed, NewTraining
 
+_UNTIL_READY = {
+    "uploading": "complete its upload first",
+    "importing": "wait until it is ready",
+    "checking": "its bytes are being held to their SHA-256, wait until it is ready",
+}
+
 
 def instance(name: str, faults: list[Fault]) -> InstanceType:
     """Return an instance type, another one and a fault where it has no such name."""
@@ -25,7 +31,7 @@ def family(request: NewTraining, model: Model | None, faults: list[Fault]) -> Fm
         faults.append(Fault("/model", f"{model.name} is a {model.type}; a base model is needed"))
         return request.fm_type
     if model.status != "ready":
-        faults.append(Fault("/model", f"{model.name} is {model.status}: complete its upload first"))
+        faults.append(Fault("/model", not_ready(model)))
         return request.fm_type
     if model.fm_type == "other" or model.fm_type is None:
         faults.append(
@@ -45,6 +51,12 @@ def family(request: NewTraining, model: Model | None, faults: list[Fault]) -> Fm
             )
         )
     return model.fm_type
+
+
+def not_ready(model: Model) -> str:
+    """Return what is to be done about a model that is not ready."""
+    remedy = _UNTIL_READY.get(model.status, "choose another model")
+    return f"{model.name} is {model.status}: {remedy}"
 
 
 def _what_it_is(model: Model) -> str:

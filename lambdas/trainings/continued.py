@@ -14,6 +14,7 @@ from lambdas.core.ids import looks_like_id
 from lambdas.models.header_schema import LoraFacts, LoraTarget
 from lambdas.models.schema import Model
 from lambdas.trainings import going_on
+from lambdas.trainings.base import not_ready
 from lambdas.trainings.going_on import Earlier
 from lambdas.trainings.schema import Continued, FmType
 
@@ -57,7 +58,7 @@ def continues(
     elif lora.type != "lora":
         text = f"{lora.name} is a {lora.type}; a LoRA is needed"
     elif lora.status != "ready":
-        text = f"{lora.name} is {lora.status}: complete its upload first"
+        text = not_ready(lora)
     elif fm_type is not None and lora.fm_type != fm_type:
         text = f"{lora.name} is {lora.fm_type}, but the base model is {fm_type}"
     elif kind := _other_kind(_facts(lora)):

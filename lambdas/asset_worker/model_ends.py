@@ -1,0 +1,61 @@
+"""How an import or a check of a model ends: settled once by who holds the lease, nothing left."""
+
+from lambdas.asset_worker import leases
+from lambdas.asset_worker.leases import HELD, Lease, Lost
+from lambdas.core import bucket, multipart, pending, table
+from lambdas.core.table import ConditionFailed
+from lambdas.models import checks, repository, transitions
+from lambdas.models.schema import Model
+
+_WORK = ("source", *pending.ATTRIBUTES)
+_TRIES = 3  # as a new name may come between
+
+
+def settle(workspace: str, lease: Lease, ended: Model) -> None:
+    """Record how it ended: `ready`, `invalid` and its bytes cleared away, or left to a check.
+
+    Raises Lost.
+    """
+    if ended.status == "invalid":
+        leases.hold(lease)
+        _abort_uploads(workspace, ended.id)
+    for _ in range(_TRIES):
+        if _settled(workspace, lease, ended):
+            break
+    if ended.status == "invalid":
+        model, upload = repository.get_upload(workspace, ended.id)
+        transitions.clear_invalid(workspace, model, upload)
+    if ended.status == "checking":
+        checks.send(workspace, ended.id)
+
+
+def clear_if_gone(workspace: str, model_id: str) -> None:
+    """Clear away what is left of a model that was deleted while it was imported."""
+    item = table.get(repository.key_of(workspace, model_id))
+    if item is not None and item["status"] != "deleting":
+        return
+    _abort_uploads(workspace, model_id)
+    for found in bucket.objects_under(repository.folder_of(workspace, model_id)):
+        bucket.delete(found.key)
+
+
+def _abort_uploads(workspace: str, model_id: str) -> None:
+    for key, upload_id in multipart.uploads_under(repository.folder_of(workspace, model_id)):
+        bucket.abort_upload(key, upload_id)
+
+
+def _settled(workspace: str, lease: Lease, ended: Model) -> bool:
+    """Write the end; say whether it was written, which another name of the model can hinder."""
+    item = table.get(lease.key)
+    if item is None:
+        raise Lost(f"{ended.id} was deleted")
+    named = ended.model_copy(update={"name": item["name"]})
+    held, values = f"{HELD} AND #status = :before", {"before": lease.item["status"]}
+    values["lease"] = lease.token
+    try:
+        table.transact(transitions.ends(workspace, named, held, values, cleared=_WORK))
+    except ConditionFailed as error:
+        if 0 in error.found:
+            raise Lost(f"the work on {ended.id} was ended by another") from error
+        return False
+    return True
