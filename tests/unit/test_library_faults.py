@@ -64,7 +64,7 @@ def importing(number: int) -> str:
     for name, data in FILES.items():
         bucket.put(f"acme/inbox/2_x/{name}", data)
     request = {"name": f"i{number}", "s3_uri": "s3://bucket/acme/inbox/2_x"}
-    return DATASETS.post("/datasets/import", request).body["datasets"][0]["id"]
+    return DATASETS.post("/datasets/import", request).body["dataset"]["id"]
 
 
 def imported_well(dataset_id: str) -> None:
