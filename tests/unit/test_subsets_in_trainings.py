@@ -95,14 +95,12 @@ def test_faults_name_the_entry_of_the_request_once(dataset_id: str) -> None:
 
 def test_an_image_that_falls_into_no_bucket_is_told_at_its_dataset() -> None:
     ready_model(), ready_dataset()
-    pets("mixed", **{"1_wide": [(4000, 300)], "2_square": [(512, 512)]})
+    pets("mixed", **{"1_wide": [(512, 512), (1100, 64)], "2_thin": [(63, 512), (512, 512)]})
 
-    answer = check(entry(), entry("mixed"), config_params={"min_bucket_reso": 512})
+    answer = check(entry(), entry("mixed"))
 
-    assert {one["pointer"] for one in answer["errors"]} <= {
-        "/datasets/1/dataset",
-        "/config_params/min_bucket_reso",
-    }
+    assert [one["pointer"] for one in answer["errors"]] == ["/datasets/1/dataset"]
+    assert "63x512" in answer["errors"][0]["message"]
 
 
 def test_a_larger_copy_of_all_subsets_is_a_group_of_its_own(dataset_id: str) -> None:
