@@ -46,20 +46,28 @@ IMAGES = {  # of one size where the order of file names would matter
     "hares": [(1024, 768)] * 3 + [(700, 1000)] * 4,
     "class": [(600, 600)] * 11,
     "others": [(640, 400)] * 2,
-    "pets": [(512, 768), (640, 480)] * 3,
-    "pets_2": [(900, 900)] * 4 + [(512, 768)],
+    "cats": [(512, 768), (640, 480)] * 3,
+    "dogs": [(900, 900)] * 4 + [(512, 768)],
+    "foxes": [(600, 600)] * 3,
+    "wolves": [(600, 600)] * 5,
 }
-FOLDERS = {f"3_{name}": name for name in IMAGES if "pets" not in name}
-SUBSETS = {"5_pets": "pets", "2_pets": "pets_2"}  # of one dataset
-CHANNELS = {folder: f"dataset_{index:02d}" for index, folder in enumerate(FOLDERS)}
-CHANNELS |= dict.fromkeys(SUBSETS, "dataset_09")
+FOLDERS = {  # of each dataset, with the images in them
+    **{name: {f"3_{name}": name} for name in ("rabbits", "hares", "class", "others")},
+    "pets": {"5_cat": "cats", "2_dog": "dogs"},
+    "beasts": {"4_fox": "foxes", "1_wolf": "wolves"},
+}
+CHANNELS = {
+    folder: f"dataset_{index:02d}"
+    for index, folders in enumerate(FOLDERS.values())
+    for folder in folders
+}
 
 
 def test_a_request_has_the_steps_that_sd_scripts_makes_of_its_dataset_config(
     tmp_path: Path,
 ) -> None:
     bases = Paths(tmp_path)
-    for folder, name in (FOLDERS | SUBSETS).items():
+    for folder, name in (pair for folders in FOLDERS.values() for pair in folders.items()):
         _draw(bases.channel(CHANNELS[folder]) / folder, IMAGES[name])
     requests = list(_requests())
     plans = [make_plan(one, _found(one), OURS) for one in requests]
@@ -136,9 +144,9 @@ def _requests() -> Iterator[NewTraining]:
         if drawn.random() < 0.3:  # the same once more, at a resolution of its own
             entries.append(entries[0] | {"options": {"resolution": "640", "train_batch_size": 5}})
         if drawn.random() < 0.5:  # its subsets have their own repeats
-            pets = _entry(drawn, "pets") | {"repeats": None}
+            pets = _entry(drawn, "pets")
             entries.append(pets | ({"options": entries[0]["options"]} if index % 2 else {}))
-        for name in drawn.sample(["class", "others"], drawn.randint(0, 2)):
+        for name in drawn.sample(["class", "others", "beasts"], drawn.randint(0, 2)):
             own = entries[0]["options"] if drawn.random() < 0.5 else {}
             extra = {"regularisation": True, "options": own, "caption_policy": "subject"}
             entries.append(_entry(drawn, name) | extra)
@@ -171,7 +179,8 @@ def _entry(drawn: random.Random, name: str) -> dict[str, Any]:
         "token_warmup_step": 10.0,
     }
     chosen = {option: value for option, value in own.items() if drawn.random() < 0.4}
-    return {"dataset": name, "repeats": drawn.randint(1, 6), "options": chosen}
+    repeats = drawn.randint(1, 6) if len(FOLDERS[name]) == 1 else None
+    return {"dataset": name, "repeats": repeats, "options": chosen}
 
 
 def _draw(folder: Path, sizes: list[tuple[int, int]]) -> None:
@@ -200,7 +209,7 @@ def _found(request: NewTraining) -> Found:
 
 
 def _dataset(name: str) -> Dataset:
-    folders = SUBSETS if name == "pets" else {f"3_{name}": name}
+    folders = FOLDERS[name]
     each = [
         SubsetReport(prefix=folder, **_counted(IMAGES[images]))
         for folder, images in folders.items()
