@@ -10,7 +10,9 @@ from tests.unit.fakes import FakeSageMaker, png
 from tests.unit.scenes import DATASETS, TRAININGS, ready_dataset, ready_model, work
 from tests.unit.test_dataset_import import INBOX, imported
 from tests.unit.test_dataset_options import check, create, entry, job_of, told
+from tests.unit.test_going_on import PARAMS, leave_state
 from tests.unit.test_proposals import HEADER, ended, line
+from tests.unit.test_training_status import end, leave_lora
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 
@@ -185,6 +187,24 @@ def test_as_many_datasets_of_subsets_as_may_be_are_one_training(dataset_id: str)
 
     assert answer.status == 201, answer
     assert len(job_of(answer.body)["datasets"]) == 2 * MOST_DATASETS
+
+
+def test_a_training_goes_on_from_a_state_of_the_same_subsets(sagemaker: FakeSageMaker) -> None:
+    ready_model(), ready_dataset()
+    square = [(512, 512)] * 10
+    pets(**{"2_cat": square, "1_dog": square}), pets("others", **{"2_a": square, "1_b": square})
+    earlier = create(entry("pets"), keep_state=True, config_params=PARAMS).body
+    leave_state(earlier["id"], 1), leave_lora(earlier)
+    end(sagemaker, earlier, "Completed", "Completed")
+
+    def faults(dataset: str) -> dict[str, str]:
+        params = {"max_train_epochs": 5}
+        more = {"name": "longer", "continue_from": earlier["id"], "config_params": params}
+        return told(check(entry(dataset), **more)["errors"])
+
+    assert faults("pets") == {}
+    assert list(faults("others")) == ["/datasets/0/dataset"]
+    assert faults("tusiji")["/datasets"].startswith("must be pets, in this order")
 
 
 def test_proposals_for_equal_names_go_to_the_subset_of_each(
