@@ -161,6 +161,12 @@ def no_images() -> Finding:
     )
 
 
+def empty_subset(folder: str) -> Finding:
+    """Return the finding for a subset without images, beside others that have some."""
+    text = "Trainings pass over it. For images in it, import or make a dataset anew."
+    return warning("empty_subset", folder, "has no image", text)
+
+
 def not_checked() -> Finding:
     """Return the finding for a dataset whose check broke off again and again."""
     return Finding(

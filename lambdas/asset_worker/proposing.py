@@ -34,7 +34,7 @@ class _Line(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    file_name: str = Field(max_length=300)
+    file_name: str = Field(max_length=400)
     tags: tuple[Annotated[str, Field(max_length=100)], ...] = Field(default=(), max_length=200)
     caption: CaptionText
     tagger: str = Field(default="", max_length=200)
@@ -66,18 +66,29 @@ def store(workspace: str, training_id: str, _: float) -> None:
 
 
 def _store(workspace: str, training: Training, dataset_id: str) -> None:
-    folder = trainings.checkpoints_of(workspace, training.id)
-    key = f"{folder}captions/{dataset_id}/captions.jsonl"
-    span = repository.read_first(key, MOST_BYTES)
-    if span is None:
-        return
+    by_name: dict[str, Image] | None = None
+    for used in {one.subset: one for one in training.datasets if one.id == dataset_id}.values():
+        key = trainings.captions_key(workspace, training.id, used)
+        span = repository.read_first(key, MOST_BYTES)
+        if span is None:
+            continue
+        if by_name is None:
+            by_name = _images_of(workspace, dataset_id)
+        _keep(training, dataset_id, span.data, by_name)
+
+
+def _images_of(workspace: str, dataset_id: str) -> dict[str, Image]:
+    """Return the images of a dataset by name, none of one that is gone."""
     try:
         datasets.get(workspace, dataset_id)
     except NotFound:
-        return
-    by_name = {image.name: image for image in images.known(dataset_id)}
+        return {}
+    return {image.name: image for image in images.known(dataset_id)}
+
+
+def _keep(training: Training, dataset_id: str, data: bytes, by_name: dict[str, Image]) -> None:
     batch: list[Proposal] = []
-    for line in _lines(span.data, dataset_id):
+    for line in _lines(data, dataset_id):
         image = by_name.get(line.file_name)
         if image is None or image.caption == line.caption or is_empty(line.caption):
             continue

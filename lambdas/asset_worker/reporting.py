@@ -3,14 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
-from lambdas.asset_worker import duplicates, findings, repository
+from lambdas.asset_worker import duplicates, findings, repository, subset_reports
 from lambdas.asset_worker.leases import Lease
 from lambdas.asset_worker.repository import FINDINGS_IN_RECORD
 from lambdas.core.bucket import StoredObject
 from lambdas.datasets.images import Image
 from lambdas.datasets.report_schema import SEVERITIES, Finding, Report
-from lambdas.datasets.schema import Dataset, DeclaredFile, caption_of, is_image, stem_of
+from lambdas.datasets.schema import Dataset, DeclaredFile, is_image, stem_of
 
 SIZES_IN_RECORD = 1000
 
@@ -25,11 +26,11 @@ def settle(
 ) -> None:
     """End a check with what was found. Raises Lost."""
     images = [known[file.id] for file in files if is_image(file.name) and file.name in objects]
-    found = _ordered(_findings(files, objects, images))
-    _end(workspace, dataset, lease, _report(files, found, _sizes(images), images))
+    _end(workspace, dataset, lease, _of_all(dataset, files, objects, images))
 
 
 def anew(
+    dataset: Dataset,
     files: Sequence[DeclaredFile],
     objects: Mapping[str, StoredObject],
     known: Mapping[str, Image],
@@ -39,13 +40,24 @@ def anew(
     if any(file.id not in known for file in there):
         return None, b""
     images = [known[file.id] for file in there]
-    found = _ordered(_findings(files, objects, images))
-    return _forms(_report(files, found, _sizes(images), images))
+    return _forms(_of_all(dataset, files, objects, images))
 
 
 def give_up(workspace: str, dataset: Dataset, lease: Lease, files: Sequence[DeclaredFile]) -> None:
     """End a check that breaks off again and again. Raises Lost."""
     _end(workspace, dataset, lease, _report(files, [findings.not_checked()], None, ()))
+
+
+def _of_all(
+    dataset: Dataset,
+    files: Sequence[DeclaredFile],
+    objects: Mapping[str, StoredObject],
+    images: Sequence[Image],
+) -> Report:
+    subsets = subset_reports.of(dataset.subsets, files, images)
+    found = _ordered(chain(_findings(files, objects, images), subset_reports.findings_of(subsets)))
+    whole = _report(files, found, subset_reports.sizes_of(images), images)
+    return whole.model_copy(update={"subsets": subsets})
 
 
 def _end(workspace: str, dataset: Dataset, lease: Lease, whole: Report) -> None:
@@ -59,6 +71,7 @@ def _forms(whole: Report) -> tuple[Report, bytes]:
         update={
             "findings": whole.findings[:FINDINGS_IN_RECORD],
             "sizes": whole.sizes if few else None,
+            "subsets": subset_reports.shortened(whole.subsets, SIZES_IN_RECORD),
         }
     )
     text = json.dumps(whole.model_dump(mode="json"), ensure_ascii=False)
@@ -91,14 +104,10 @@ def _report(
     sizes: list[list[int]] | None,
     looked_at: Sequence[Image],
 ) -> Report:
-    images = sum(is_image(file.name) for file in files)
-    # A caption that was written through the API is not among the declared files.
-    written = {caption_of(one.name) for one in looked_at if one.caption is not None}
-    captions = written | {file.name for file in files if not is_image(file.name)}
     counted = Counter(one.severity for one in found)
     return Report(
-        images=images,
-        captions=len(captions),
+        images=sum(is_image(file.name) for file in files),
+        captions=len(subset_reports.captions_of(files, looked_at)),
         errors=counted["error"],
         warnings=counted["warning"],
         infos=counted["info"],
@@ -106,12 +115,3 @@ def _report(
         counts=Counter(one.code for one in found),
         sizes=sizes,
     )
-
-
-def _sizes(images: Sequence[Image]) -> list[list[int]] | None:
-    counted: Counter[tuple[int, int]] = Counter()
-    for image in images:
-        if image.width is None or image.height is None:
-            return None
-        counted[image.width, image.height] += 1
-    return [[*size, count] for size, count in sorted(counted.items())] or None

@@ -42,7 +42,7 @@ def _settle(workspace: str, kept: Kept) -> None:
     if dataset.status in {"ready", "invalid"} and kept.report_id:
         files = datasets.declared_files(workspace, dataset.id, kept.files_id)
         objects = datasets.uploaded(workspace, dataset)
-        in_record, whole = reporting.anew(files, objects, known)
+        in_record, whole = reporting.anew(dataset, files, objects, known)
         if in_record:
             repository.refresh(workspace, dataset, kept.report_id, in_record, whole)
 

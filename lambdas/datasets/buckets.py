@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from lambdas.datasets.report_schema import BucketOfImages
+from lambdas.datasets.subset_schema import Filled
 from lambdas.trainings.arithmetic import BucketedDataset, Sizes, Subset, lay_out, schedule
 from lambdas.trainings.buckets import BucketSettings, CannotBucket
 
 _LEAST = 256  # as the presets of trainings have it, like all below
 
 
-def at(resolution: int, repeats: int, sizes: Sequence[Sequence[int]] | None) -> dict[str, Any]:
+def at(resolution: int, folders: Sequence[Filled]) -> dict[str, Any]:
     """Return `buckets` and `steps_per_epoch` of a report; None where they can't be told."""
     unknown: dict[str, Any] = {"buckets": None, "steps_per_epoch": None}
-    if not sizes:
+    subsets = [
+        Subset(tuple(Sizes(*size) for size in one.sizes), one.subset.repeats)
+        for one in folders
+        if one.sizes
+    ]
+    if not subsets or len(subsets) < len(folders):
         return unknown
     settings = BucketSettings(
         resolution=(resolution, resolution),
@@ -26,9 +32,8 @@ def at(resolution: int, repeats: int, sizes: Sequence[Sequence[int]] | None) -> 
         bucket_reso_steps=64,
         bucket_no_upscale=True,
     )
-    subset = Subset(tuple(Sizes(*size) for size in sizes), repeats)
     try:
-        layout = lay_out(BucketedDataset((subset,), settings))
+        layout = lay_out(BucketedDataset(tuple(subsets), settings))
     except CannotBucket:
         return unknown
     return {

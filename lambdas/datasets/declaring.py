@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from lambdas.core.errors import Fault, Unprocessable, pointer
 from lambdas.core.ids import new_ids
-from lambdas.datasets.schema import MOST_FILES, DeclaredFile, File, MoreUploads, check_files
+from lambdas.datasets.schema import MOST_FILES, Dataset, DeclaredFile, File, check_files
+from lambdas.datasets.subset_schema import misplaced
+from lambdas.datasets.uploads_schema import MoreUploads
 
 
 def declared(files: Sequence[File]) -> list[DeclaredFile]:
@@ -14,8 +16,10 @@ def declared(files: Sequence[File]) -> list[DeclaredFile]:
     return [DeclaredFile(name=file.name, size=file.size, id=ids[file.name]) for file in files]
 
 
-def changed(files: Sequence[DeclaredFile], request: MoreUploads) -> list[DeclaredFile]:
-    """Return the files without those that are removed and with those that are added.
+def changed(
+    dataset: Dataset, files: Sequence[DeclaredFile], request: MoreUploads
+) -> list[DeclaredFile]:
+    """Return a dataset's files without those that are removed and with those that are added.
 
     Raises Unprocessable with every name that will not do.
     """
@@ -36,6 +40,7 @@ def changed(files: Sequence[DeclaredFile], request: MoreUploads) -> list[Declare
         for index, file in enumerate(request.files)
         if file.name in rest and rest[file.name].size != file.size
     ]
+    faults += misplaced(dataset.subsets, [file.name for file in request.files])
     if faults:
         raise Unprocessable("The dataset's files can't be changed like this.", faults=faults)
     added = declared([file for file in request.files if file.name not in rest])

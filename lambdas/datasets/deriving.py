@@ -11,6 +11,7 @@ from lambdas.datasets import inserting, repository
 from lambdas.datasets.library_schema import NewCrop
 from lambdas.datasets.origin_schema import CropOrigin
 from lambdas.datasets.schema import Dataset
+from lambdas.datasets.subset_schema import fields_of
 
 
 def crop(
@@ -58,9 +59,7 @@ def _draft(source: Dataset, request: NewCrop) -> Dataset:
         name=request.name,
         description=request.description,
         status="preparing",
-        prefix=source.prefix,
-        repeats=source.repeats,
-        subject=source.subject,
+        **fields_of(source.subsets),
         caption_policy=source.caption_policy,
         file_count=0,
         total_bytes=0,

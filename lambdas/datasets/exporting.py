@@ -42,11 +42,11 @@ def _exported(
 ) -> ExportedFile:
     etag, sha256 = seen or ("", None)
     return ExportedFile(
-        path=f"{dataset.prefix}/{name}",
+        path=dataset.path_of(name),
         size=stored.size,
         etag=stored.etag,
         sha256=sha256 if etag == stored.etag else None,
-        download=presign.get(stored.key, name),
+        download=presign.get(stored.key, name.rpartition("/")[2]),
     )
 
 

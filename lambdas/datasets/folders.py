@@ -1,7 +1,7 @@
-"""What lies in a folder in S3, sorted into datasets: folders like `100_demo`, as Kohya has them."""
+"""What lies in a folder in S3, sorted into subsets: folders like `100_demo`, as Kohya has them."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lambdas.core.bucket import StoredObject
@@ -21,31 +21,27 @@ from lambdas.datasets.schema import (
     is_image,
     suffix_of,
 )
+from lambdas.datasets.subset_schema import MOST_SUBSETS, Subset, subset_of
 
-MOST_FOLDERS = 16
-"""As many datasets as a training takes."""
 _MOST_FAULTS = 100
 
 
 @dataclass(frozen=True)
-class Folder:
-    """A folder that becomes a dataset: its prefix, its place and its files."""
-
-    prefix: str
-    place: Place
-    files: tuple[DeclaredFile, ...]
-
-
-@dataclass(frozen=True)
 class Sorted:
-    """Folders that become datasets, and how many files belong to none."""
+    """What a place holds of a dataset, and how many files belong to none.
 
-    folders: tuple[Folder, ...]
+    `place` is the folder itself where there is one; the names of files begin with that of theirs
+    where there are several.
+    """
+
+    place: Place
+    subsets: tuple[Subset, ...]
+    files: tuple[DeclaredFile, ...]
     passed_over: int
 
 
 def sort(place: Place, found: Iterable[StoredObject], prefix: str | None) -> Sorted:
-    """Sort what lies in a place into datasets; with `prefix` it is one itself.
+    """Sort what lies in a place into a dataset's subsets; with `prefix` it is one itself.
 
     Raises Unprocessable with every file that will not do, or when there are no images.
     """
@@ -57,14 +53,35 @@ def sort(place: Place, found: Iterable[StoredObject], prefix: str | None) -> Sor
             by_folder[folder].append(one)
     chosen = _chosen(place, by_folder, prefix)
     _must_be_some(place, chosen)
-    faults: list[Fault] = []
-    folders = tuple(_folder(place, name, chosen[name], by_folder, faults) for name in chosen)
+    faults = list(_same_names(place, chosen))
+    several = len(chosen) > 1
+    sources: list[_Source] = []
+    for name in chosen:
+        folder = f"{chosen[name]}/" if several else ""
+        sources += _sources(_below(place, name), folder, by_folder[name], faults)
+    faults += _faults_of_all(place, [one.file for one in sources])
     if faults:
         raise Unprocessable(
             "These files can't be imported as they are.", faults=faults[:_MOST_FAULTS]
         )
-    taken = sum(len(folder.files) for folder in folders)
-    return Sorted(folders, len(stored) - taken)
+    return Sorted(
+        place if several else _below(place, *chosen),
+        tuple(subset_of(one) for one in chosen.values()),
+        tuple(_declared(sources)),
+        len(stored) - len(sources),
+    )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file that is to be, and what it is to be a copy of."""
+
+    file: File
+    stored: StoredObject
+
+
+def _below(place: Place, folder: str) -> Place:
+    return Place(place.bucket, f"{place.key}{folder}/") if folder else place
 
 
 def _belongs(name: str) -> bool:
@@ -101,50 +118,49 @@ def _must_be_some(place: Place, chosen: dict[str, str]) -> None:
         what = f"{place.uri} has no images in a folder like 100_demo."
         advice = "name a folder that holds images; if it isn't called like 100_demo, give prefix"
         raise Unprocessable(what, code="nothing_to_import", faults=[Fault("/s3_uri", advice)])
-    if len(chosen) > MOST_FOLDERS:
+    if len(chosen) > MOST_SUBSETS:
+        text = f"import them one by one, or at most {MOST_SUBSETS} at once"
         raise Unprocessable(
-            f"{place.uri} has {len(chosen)} folders; at most {MOST_FOLDERS} are imported at once.",
-            faults=[Fault("/s3_uri", "import them one by one")],
+            f"{place.uri} has {len(chosen)} folders; a dataset has at most {MOST_SUBSETS}.",
+            faults=[Fault("/s3_uri", text)],
         )
 
 
-def _folder(
-    place: Place,
-    name: str,
-    prefix: str,
-    by_folder: dict[str, list[StoredObject]],
-    faults: list[Fault],
-) -> Folder:
-    where = Place(place.bucket, f"{place.key}{name}/" if name else place.key)
-    files, sources = [], {}
-    for one in by_folder[name]:
+def _same_names(place: Place, chosen: dict[str, str]) -> Iterator[Fault]:
+    """Yield what is written otherwise in S3 and is the same folder in NFC."""
+    counted = Counter(chosen.values())
+    for prefix, count in counted.items():
+        if count > 1:
+            text = f"{place.uri}: {count} folders are called {prefix} in NFC: rename all but one"
+            yield Fault("/s3_uri", text)
+
+
+def _sources(
+    where: Place, folder: str, stored: Sequence[StoredObject], faults: list[Fault]
+) -> Iterator[_Source]:
+    for one in stored:
         try:
-            file = _file(one.key.removeprefix(where.key), one.size)
+            name = check_file_name(one.key.removeprefix(where.key))
+            if one.size > MOST_BYTES:
+                raise ValueError(f"has {one.size} bytes, and {MOST_BYTES} are the most")
         except ValueError as error:
             faults.append(Fault("/s3_uri", f"{one.key}: {error}"))
             continue
-        files.append(file)
-        sources[file.name] = one
-    faults += _faults_of_all(where, files)
-    return Folder(prefix, where, tuple(_with_source(one, sources) for one in declared(files)))
+        yield _Source(File.model_construct(name=f"{folder}{name}", size=one.size), one)
 
 
-def _file(name: str, size: int) -> File:
-    if size > MOST_BYTES:
-        raise ValueError(f"has {size} bytes, and {MOST_BYTES} are the most")
-    return File.model_construct(name=check_file_name(name), size=size)
-
-
-def _faults_of_all(where: Place, files: Sequence[File]) -> list[Fault]:
+def _faults_of_all(place: Place, files: Sequence[File]) -> list[Fault]:
     if len(files) > MOST_FILES:
-        return [Fault("/s3_uri", f"{where.uri} has {len(files)} files; {MOST_FILES} are the most")]
+        return [Fault("/s3_uri", f"{place.uri} has {len(files)} files; {MOST_FILES} are the most")]
     try:
         check_files(list(files))
     except ValueError as error:
-        return [Fault("/s3_uri", f"{where.uri}: {error}")]
+        return [Fault("/s3_uri", f"{place.uri}: {error}")]
     return []
 
 
-def _with_source(file: DeclaredFile, sources: dict[str, StoredObject]) -> DeclaredFile:
-    source = sources[file.name]
-    return file.model_copy(update={"source": source.key, "source_etag": source.etag})
+def _declared(sources: Sequence[_Source]) -> Iterator[DeclaredFile]:
+    of_name = {one.file.name: one.stored for one in sources}
+    for file in declared([one.file for one in sources]):
+        stored = of_name[file.name]
+        yield file.model_copy(update={"source": stored.key, "source_etag": stored.etag})

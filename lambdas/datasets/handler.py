@@ -22,7 +22,7 @@ from lambdas.datasets import (
 from lambdas.datasets.library_schema import (
     DatasetChanges,
     DatasetExport,
-    Imports,
+    Imported,
     NewCrop,
     NewImport,
 )
@@ -30,10 +30,9 @@ from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
     Dataset,
     DatasetImage,
-    DatasetUploads,
-    MoreUploads,
     NewDataset,
 )
+from lambdas.datasets.uploads_schema import DatasetUploads, MoreUploads
 
 app = http.resolver()
 
@@ -64,21 +63,21 @@ def list_datasets(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = Non
     return service.page(caller, limit, cursor)
 
 
-@app.post("/datasets/import", status_code=202, tags=["Datasets"], operation_id="importDatasets")
-def import_datasets(
+@app.post("/datasets/import", status_code=202, tags=["Datasets"], operation_id="importDataset")
+def import_dataset(
     caller: CurrentCaller, body: NewImport, idempotency_key: IdempotencyKey = None
-) -> Response[Imports]:
-    """Import folders from S3.
+) -> Response[Imported]:
+    """Import a dataset from S3.
 
     `aws s3 sync 100_demo s3://bucket/workspace/inbox/100_demo` puts a folder into the workspace's
-    inbox; this makes a dataset of it. Folders like 100_demo in a folder become a dataset each, and
-    a training takes them together. What lies there at the moment is imported, and copies are made:
-    it may be deleted from the inbox when the dataset is no longer `preparing`. Afterwards it is
-    checked like any other.
+    inbox; this makes a dataset of it. Folders like 100_demo in a folder, at most 16, become one
+    dataset whose `subsets` they are. What lies there at the moment is imported, and copies are
+    made: it may be deleted from the inbox when the dataset is no longer `preparing`. Afterwards it
+    is checked like any other.
     """
     attempt = Attempt.of(caller.workspace, idempotency_key, "POST /datasets/import", body)
     made, replayed = importing.import_folder(caller, body, attempt)
-    return http.accepted(app, made, f"/datasets/{made.datasets[0].id}", replayed=replayed)
+    return http.accepted(app, made, f"/datasets/{made.dataset.id}", replayed=replayed)
 
 
 @app.get("/datasets/<dataset_id>", tags=["Datasets"], operation_id="getDataset")
@@ -156,7 +155,7 @@ def create_dataset_uploads(
 
     Fresh URLs for what has not been uploaded, so that an interrupted upload goes on; with `files`
     also for more files, and with `remove` without those. So a dataset that is `invalid` is
-    corrected.
+    corrected. In one of several subsets the names begin with a folder: 100_demo/demo1.png.
     """
     return service.uploads(caller, dataset_id, body or MoreUploads())
 

@@ -1,48 +1,43 @@
 """Importing folders from S3: looked through at once, copied by the worker."""
 
-from collections.abc import Sequence
 from itertools import islice
 
 from lambdas.core import bucket, clock, queue
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Fault, Unprocessable
 from lambdas.core.idempotency import Attempt
-from lambdas.core.ids import new_ids
-from lambdas.core.names import check_name
+from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.datasets import folders, inserting, repository
-from lambdas.datasets.folders import Folder
-from lambdas.datasets.library_schema import Imports, NewImport
+from lambdas.datasets.folders import Sorted
+from lambdas.datasets.library_schema import Imported, NewImport
 from lambdas.datasets.origin_schema import ImportOrigin
 from lambdas.datasets.places import Place, place_of
 from lambdas.datasets.schema import Dataset
+from lambdas.datasets.subset_schema import fields_of
 
 MOST_LOOKED_AT = 50_000
 
 
-def import_folder(caller: Caller, request: NewImport, attempt: Attempt) -> tuple[Imports, bool]:
-    """Have the worker make a dataset of each folder; say whether an earlier attempt had.
+def import_folder(caller: Caller, request: NewImport, attempt: Attempt) -> tuple[Imported, bool]:
+    """Have the worker make a dataset of a place's folders; say whether an earlier attempt had.
 
     Raises NotFound for a place that the workspace may not import from, Unprocessable for files
-    that will not do, Conflict when a name is in use.
+    that will not do, Conflict when the name is in use.
     """
     made = attempt.made_before()
     if made is None:
         place = place_of(caller.workspace, request.s3_uri)
         found = folders.sort(place, _stored(place), request.prefix)
-        datasets = _drafts(request, found.folders)
-        made = inserting.insert_all(
-            caller.workspace,
-            [(one, folder.files) for one, folder in zip(datasets, found.folders, strict=True)],
-            attempt,
-            waits_for="import_dataset",
+        dataset = _draft(request, found)
+        made = inserting.insert(
+            caller.workspace, dataset, found.files, attempt, waits_for="import_dataset"
         )
         if made is None:
-            for one in datasets:
-                queue.send(Task(kind="import_dataset", workspace=caller.workspace, id=one.id))
-            return Imports(datasets=datasets, passed_over=found.passed_over), False
-    again = [repository.get(caller.workspace, one).dataset for one in made.split()]
-    return Imports(datasets=again, passed_over=0), True
+            task = Task(kind="import_dataset", workspace=caller.workspace, id=dataset.id)
+            queue.send(task)
+            return Imported(dataset=dataset, passed_over=found.passed_over), False
+    return Imported(dataset=repository.get(caller.workspace, made).dataset, passed_over=0), True
 
 
 def _stored(place: Place) -> list[bucket.StoredObject]:
@@ -56,53 +51,18 @@ def _stored(place: Place) -> list[bucket.StoredObject]:
     return found
 
 
-def _drafts(request: NewImport, found: Sequence[Folder]) -> list[Dataset]:
-    names = _names(request.name, found)
-    ids = new_ids("ds", len(found))
-    return [
-        _draft(request, identifier, name, folder)
-        for identifier, name, folder in zip(ids, names, found, strict=True)
-    ]
-
-
-def _names(name: str, found: Sequence[Folder]) -> list[str]:
-    """Return a name for each folder: the one that was given, with the folder's if there are more.
-
-    Raises Unprocessable where that makes it too long.
-    """
-    if len(found) == 1:
-        return [name]
-    names = [_name(name, folder.prefix, number) for number, folder in enumerate(found, 1)]
-    if max(map(len, names)) > 63:
-        raise Unprocessable(
-            "The datasets' names would be too long.",
-            faults=[Fault("/name", "at most 60 characters where several folders are imported")],
-        )
-    return names
-
-
-def _name(name: str, prefix: str, number: int) -> str:
-    try:
-        return check_name(f"{name}-{prefix}")
-    except ValueError:
-        return f"{name}-{number}"
-
-
-def _draft(request: NewImport, identifier: str, name: str, folder: Folder) -> Dataset:
-    repeats, _, subject = folder.prefix.partition("_")
+def _draft(request: NewImport, found: Sorted) -> Dataset:
     moment = clock.now()
     return Dataset(
-        id=identifier,
-        name=name,
+        id=new_id("ds"),
+        name=request.name,
         description=request.description,
         status="preparing",
-        prefix=folder.prefix,
-        repeats=int(repeats),
-        subject=subject,
+        **fields_of(found.subsets),
         caption_policy=request.caption_policy,
-        file_count=len(folder.files),
-        total_bytes=sum(file.size for file in folder.files),
-        origin=ImportOrigin(s3_uri=folder.place.uri),
+        file_count=len(found.files),
+        total_bytes=sum(file.size for file in found.files),
+        origin=ImportOrigin(s3_uri=found.place.uri),
         created_at=moment,
         updated_at=moment,
     )

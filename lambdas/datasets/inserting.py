@@ -40,53 +40,21 @@ def insert(
     nothing is left then; where the answer of the database was lost, all stays, since it may have
     been kept.
     """
-    made = [(dataset, files)]
-    return insert_all(workspace, made, attempt, *others, waits_for=waits_for)
-
-
-def insert_all(
-    workspace: str,
-    made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]],
-    attempt: Attempt,
-    *others: Write,
-    waits_for: Kind | None = None,
-) -> str | None:
-    """Keep new datasets as `insert` does, all or none.
-
-    Returns the ids of those that another attempt with the same key made first, a blank between.
-    """
-    lists = [(one.id, repository.put_files(workspace, one.id, files)) for one, files in made]
-    locks = [lock_of(workspace, one.name, one.id) for one, _ in made]
-    puts = [
-        put_of(workspace, one, files_id, waits_for)
-        for (one, _), (_, files_id) in zip(made, lists, strict=True)
-    ]
+    files_id = repository.put_files(workspace, dataset.id, files)
+    taken = name_taken("dataset", dataset.name)
     try:
         made_first = attempt.transact(
-            " ".join(one.id for one, _ in made),
-            *locks,
-            *puts,
+            dataset.id,
+            lock_of(workspace, dataset.name, dataset.id),
+            put_of(workspace, dataset, files_id, waits_for),
             *others,
-            taken=name_taken("dataset", made[0][0].name),
+            taken=taken,
         )
     except (ServiceError, ConditionFailed) as error:
-        _delete_lists(workspace, lists)
-        if isinstance(error, ConditionFailed):
-            _raise_if_taken(error, made, len(attempt.record("")))
+        repository.delete_files(workspace, dataset.id, files_id)
+        if isinstance(error, ConditionFailed) and len(attempt.record("")) in error.found:
+            raise taken from error
         raise
     if made_first is not None:
-        _delete_lists(workspace, lists)
+        repository.delete_files(workspace, dataset.id, files_id)
     return made_first
-
-
-def _delete_lists(workspace: str, lists: Sequence[tuple[str, str]]) -> None:
-    for dataset_id, files_id in lists:
-        repository.delete_files(workspace, dataset_id, files_id)
-
-
-def _raise_if_taken(
-    error: ConditionFailed, made: Sequence[tuple[Dataset, Sequence[DeclaredFile]]], first: int
-) -> None:
-    for index, (dataset, _) in enumerate(made, first):
-        if index in error.found:
-            raise name_taken("dataset", dataset.name) from error

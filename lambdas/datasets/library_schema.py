@@ -51,37 +51,35 @@ class NewCrop(BaseModel):
 
 
 class NewImport(BaseModel):
-    """A folder in S3 that is to become a dataset, or several."""
+    """A folder in S3 that is to become a dataset, or that holds its subsets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name = Field(
-        description="Of the dataset. Where several folders are imported, each dataset has this "
-        "name, a dash and its folder's name, or its number where that is no name of ours."
-    )
+    name: Name = Field(description="Of the dataset.")
     description: str = Field(default="", max_length=1000)
     s3_uri: str = Field(
         max_length=1100,
         description="A folder of the workspace's inbox, or of a place that the deployment gives "
-        "it: images and captions as they are uploaded else.",
+        "it: images and captions as they are uploaded else, or folders of them like 100_demo, at "
+        "most 16.",
         examples=["s3://bucket/acme/inbox/100_demo"],
     )
     prefix: Annotated[str, AfterValidator(check_prefix)] | None = Field(
         default=None,
-        description="Repeats, an underscore, the subject. Absent: the folder's own name, or those "
-        "of the folders in it.",
+        description="Repeats, an underscore, the subject, for the images directly in the folder. "
+        "Absent: the folder's own name, or those of the folders in it, which become subsets.",
         json_schema_extra={"pattern": PREFIX_PATTERN},
         examples=["100_demo"],
     )
     caption_policy: CaptionPolicy = "required"
 
 
-class Imports(BaseModel):
-    """The datasets that an import makes, one for each folder."""
+class Imported(BaseModel):
+    """The dataset that an import makes."""
 
     model_config = ConfigDict(frozen=True)
 
-    datasets: list[Dataset]
+    dataset: Dataset
     passed_over: int = Field(
         description="How many other files lie there: neither image nor caption, or in no folder "
         "like 100_demo. 0 when an earlier request is answered again."

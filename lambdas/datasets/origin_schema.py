@@ -24,7 +24,7 @@ class ImportOrigin(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["import"] = "import"
-    s3_uri: str = Field(description="The folder that its files were copied from.")
+    s3_uri: str = Field(description="The folder that its files, or its subsets, were copied from.")
 
 
 Origin = Annotated[CropOrigin | ImportOrigin, Field(discriminator="kind")]

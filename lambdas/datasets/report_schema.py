@@ -28,6 +28,17 @@ class Finding(BaseModel):
     others: list[str] = Field(default=[], description="Other files that it is about.")
 
 
+class SubsetReport(BaseModel):
+    """What the check found of one subset of several."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prefix: str
+    images: int
+    captions: int
+    sizes: list[Sizes] | None = Field(default=None, description="As those of the whole dataset.")
+
+
 class Report(BaseModel):
     """What the check found, in short; GET /datasets/{id}/report has all of it."""
 
@@ -52,6 +63,10 @@ class Report(BaseModel):
         "whose report has them.",
         examples=[[[512, 768, 20]]],
     )
+    subsets: list[SubsetReport] = Field(
+        default=[],
+        description="Where the dataset has several subsets, what is in each; else empty.",
+    )
 
 
 class BucketOfImages(BaseModel):
@@ -72,7 +87,8 @@ class DatasetReport(Report):
         description="Where the images fall at that resolution; null where sizes aren't known."
     )
     steps_per_epoch: int | None = Field(
-        description="At that resolution, with batches of 1 and the dataset's repeats."
+        description="At that resolution, with batches of 1 and the dataset's repeats, or each "
+        "subset's."
     )
     download: SignedDownload = Field(
         description="The report with every finding, as JSON: `findings` here has 500 at most."

@@ -1,7 +1,7 @@
 """Datasets in the table, their declared and uploaded files in the bucket."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -120,18 +120,15 @@ def delete_uploaded(workspace: str, dataset: Dataset, names: Sequence[str]) -> N
 
 def uploaded(workspace: str, dataset: Dataset) -> dict[str, StoredObject]:
     """Return each file that lies in the bucket, by name."""
-    prefix = upload_key(workspace, dataset, "")
-    return {found.key.removeprefix(prefix): found for found in bucket.objects_under(prefix)}
+    return dict(_lying(workspace, dataset, ""))
 
 
 def uploaded_after(
     workspace: str, dataset: Dataset, after: str | None, limit: int
 ) -> dict[str, StoredObject]:
     """Return the next files that lie in the bucket, by name and in the order of the names."""
-    prefix = upload_key(workspace, dataset, "")
     start = upload_key(workspace, dataset, after) if after else ""
-    found = islice(bucket.objects_under(prefix, after=start), limit)
-    return {one.key.removeprefix(prefix): one for one in found}
+    return dict(islice(_lying(workspace, dataset, start), limit))
 
 
 def begin_check(workspace: str, dataset: Dataset, files_id: str) -> Dataset:
@@ -174,7 +171,16 @@ def signed_upload(workspace: str, dataset: Dataset, file: File) -> SignedUpload:
 
 def upload_key(workspace: str, dataset: Dataset, name: str) -> str:
     """Return where a file of a dataset lies."""
-    return f"{folder_of(workspace, dataset.id)}{dataset.prefix}/{name}"
+    return f"{folder_of(workspace, dataset.id)}{dataset.path_of(name)}"
+
+
+def _lying(workspace: str, dataset: Dataset, after: str) -> Iterator[tuple[str, StoredObject]]:
+    """Yield what lies in the dataset's folders, with its name, in the order of the names."""
+    place, names = folder_of(workspace, dataset.id), upload_key(workspace, dataset, "")
+    for found in bucket.objects_under(names, after=after):
+        # Beside several folders lie the lists of files, and reports.
+        if dataset.holds(found.key.removeprefix(place)):
+            yield found.key.removeprefix(names), found
 
 
 def _replace(

@@ -5,14 +5,15 @@ import unicodedata
 from collections import Counter
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lambdas.core.names import Name
-from lambdas.core.presign import SignedDownload, SignedUpload
+from lambdas.core.presign import SignedDownload
 from lambdas.datasets.origin_schema import Origin
 from lambdas.datasets.report_schema import Finding, Report
+from lambdas.datasets.subset_schema import Subset, subset_of
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 CAPTION_SUFFIX = ".txt"
@@ -77,14 +78,28 @@ def check_file_name(name: str) -> str:
     return name
 
 
+def check_path(name: str) -> str:
+    """Return a file name, or a folder and a file name, in NFC.
+
+    Raises ValueError when there is more than one folder, or the name will not do.
+    """
+    folder, slash, plain = unicodedata.normalize("NFC", name).rpartition("/")
+    if "/" in folder or (slash and not folder):
+        raise ValueError("has more than a folder and a name: write 100_demo/demo1.png")
+    return f"{folder}{slash}{check_file_name(plain)}"
+
+
 def suffix_of(name: str) -> str:
     """Return a file name's suffix in lower case, `.png` say."""
     return PurePosixPath(name).suffix.lower()
 
 
 def stem_of(name: str) -> str:
-    """Return a file name without its suffix: by it an image and its caption pair."""
-    return PurePosixPath(name).stem
+    """Return a file name without its suffix: by it an image and its caption pair.
+
+    The folder, where there is one, stays: they pair within one subset.
+    """
+    return name.removesuffix(PurePosixPath(name).suffix)
 
 
 def caption_of(name: str) -> str:
@@ -113,12 +128,14 @@ class File(BaseModel):
 class DeclaredFile(File):
     """A file that a dataset is to have, with the id of the image that it is, or whose caption.
 
-    One that is imported says which object, as it was seen, it is a copy of.
+    One that is imported says which object, as it was seen, it is a copy of. In a dataset of several
+    subsets its name begins with the folder; it was checked when it was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
+    name: str
     source: str | None = None
     source_etag: str | None = None
 
@@ -177,23 +194,8 @@ class NewDataset(BaseModel):
     files: Files = Field(min_length=1, description="Every image and every caption.")
 
 
-class MoreUploads(BaseModel):
-    """What `uploads` is asked for: fresh URLs for what is missing; files to add and to remove."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    files: Files = Field(default=[], description="Files that the dataset is to have besides.")
-    remove: list[str] = Field(
-        default=[],
-        max_length=MOST_FILES,
-        description="Names of files that it is no longer to have: they are deleted. One that "
-        "stands in `files`, too, is replaced.",
-        examples=[["broken.png"]],
-    )
-
-
 class Dataset(BaseModel):
-    """A folder of captioned images."""
+    """Captioned images: a folder of them, or several as subsets."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -205,9 +207,19 @@ class Dataset(BaseModel):
         description="`preparing` while files are cropped or imported, `validating` while they are "
         "checked, then `ready` to be trained on, or `invalid`, and `report` says why."
     )
-    prefix: str
-    repeats: int = Field(description="How often each image is seen within one epoch.")
-    subject: str
+    prefix: str | None = Field(
+        default=None,
+        description="Repeats, an underscore, the subject. null where there are several subsets, "
+        "like the next two.",
+    )
+    repeats: int | None = Field(
+        default=None, description="How often each image is seen within one epoch."
+    )
+    subject: str | None = None
+    subsets: list[Subset] = Field(
+        description="Its folders: one, or those like 100_demo that were imported together, each "
+        "with repeats and a subject of its own. Of several, files are called 100_demo/demo1.png."
+    )
     caption_policy: CaptionPolicy
     file_count: int
     total_bytes: int
@@ -217,27 +229,21 @@ class Dataset(BaseModel):
     updated_at: datetime
     revision: int = Field(default=1, description="Grows with each PATCH; the ETag is made of it.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_subsets(cls, given: Any) -> Any:
+        # Records that were made before there were several folders have one alone.
+        if isinstance(given, dict) and "subsets" not in given and given.get("prefix"):
+            return given | {"subsets": [subset_of(given["prefix"])]}
+        return given
 
-class FileUpload(BaseModel):
-    """Where a file of a dataset is to be put."""
+    def path_of(self, name: str) -> str:
+        """Return where a file lies below the dataset's own place: its folder and its name."""
+        return name if len(self.subsets) > 1 else f"{self.subsets[0].prefix}/{name}"
 
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    upload: SignedUpload
-
-
-class DatasetUploads(BaseModel):
-    """A dataset and where its missing files go, at most 500 to an answer."""
-
-    model_config = ConfigDict(frozen=True)
-
-    dataset: Dataset
-    uploads: list[FileUpload]
-    missing: int = Field(
-        description="How many files are missing in all; when more than `uploads` has, upload "
-        "these and ask POST /datasets/{id}/uploads again."
-    )
+    def holds(self, path: str) -> bool:
+        """Say whether a path below the dataset's own place is that of a file in one folder."""
+        return any(path.startswith(f"{one.prefix}/") for one in self.subsets)
 
 
 class DatasetImage(BaseModel):

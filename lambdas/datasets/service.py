@@ -17,14 +17,13 @@ from lambdas.datasets.report_schema import DatasetReport
 from lambdas.datasets.schema import (
     Dataset,
     DatasetImage,
-    DatasetUploads,
     File,
-    FileUpload,
-    MoreUploads,
     NewDataset,
     caption_of,
     is_image,
 )
+from lambdas.datasets.subset_schema import fields_of, filled, subset_of
+from lambdas.datasets.uploads_schema import DatasetUploads, FileUpload, MoreUploads
 
 UPLOADS_PER_ANSWER = 500
 FINDINGS_PER_ANSWER = 500
@@ -104,7 +103,7 @@ def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUpl
     files = repository.declared_files(caller.workspace, dataset_id, kept.files_id)
     if request.files or request.remove:
         _must_be_open(dataset)
-        before, files = files, declaring.changed(files, request)
+        before, files = files, declaring.changed(dataset, files, request)
         # First, so that a name that is declared anew can be uploaded; what a crash leaves declared
         # counts as missing then.
         gone = [*request.remove, *_written_captions(before, files, request)]
@@ -150,7 +149,7 @@ def report(caller: Caller, dataset_id: str, resolution: int) -> DatasetReport:
         **whole.model_dump(exclude={"findings"}),
         findings=whole.findings[:FINDINGS_PER_ANSWER],
         resolution=resolution,
-        **buckets.at(resolution, kept.dataset.repeats, whole.sizes),
+        **buckets.at(resolution, filled(kept.dataset.subsets, whole)),
         download=repository.signed_report(caller.workspace, dataset_id, kept.report_id),
     )
 
@@ -188,18 +187,16 @@ def _shown(caller: Caller, dataset: Dataset, image: Image) -> DatasetImage:
 
 
 def _draft(request: NewDataset) -> Dataset:
-    repeats, _, subject = request.prefix.partition("_")
     moment = clock.now()
     return Dataset(
         id=new_id("ds"),
         status="uploading",
-        repeats=int(repeats),
-        subject=subject,
         file_count=len(request.files),
         total_bytes=sum(file.size for file in request.files),
         created_at=moment,
         updated_at=moment,
-        **request.model_dump(exclude={"files"}),
+        **request.model_dump(exclude={"files", "prefix"}),
+        **fields_of([subset_of(request.prefix)]),
     )
 
 

@@ -84,7 +84,9 @@ class ProposedCaption(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     dataset_id: str
-    file_name: str = Field(description="The image's.")
+    file_name: str = Field(
+        description="The image's; of a dataset with several subsets with its folder in front."
+    )
     tags: list[str] = Field(description="What the tagger saw, the blacklist left out.")
     caption: str = Field(
         description="What the image is trained with: tags, prepend and append, and the caption "

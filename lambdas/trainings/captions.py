@@ -1,7 +1,8 @@
 """Captions that the tagger proposed, read a page at a time from what the job left.
 
 A dataset has one object of JSON lines, `captions/<dataset id>/captions.jsonl` in the checkpoint
-folder: a header, then a line for each image, at most 1 MiB long.
+folder, and one of several subsets `captions-00.jsonl` and so on: a header, then a line for each
+image, at most 1 MiB long.
 """
 
 import json
@@ -18,7 +19,7 @@ _SPAN = 1024 * 1024
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a page begins: the byte of a dataset's object, the dataset by its number."""
+    """Where a page begins: the byte of an object, the dataset or subset by its number."""
 
     dataset: int
     byte: int = 0
@@ -47,30 +48,27 @@ def page(workspace: str, training: Training, limit: int, cursor: str | None) -> 
         raise pages.bad_cursor()
     found: list[ProposedCaption] = []
     # One that stands twice was tagged once.
-    dataset_ids = list(dict.fromkeys(one.id for one in training.datasets))
-    while training.captioning and place.dataset < len(dataset_ids) and not found:
-        dataset_id = dataset_ids[place.dataset]
-        lines, more = _lines(workspace, training.id, dataset_id, place.byte)
+    datasets = list({(one.id, one.subset): one for one in training.datasets}.values())
+    while training.captioning and place.dataset < len(datasets) and not found:
+        dataset = datasets[place.dataset]
+        key = repository.captions_key(workspace, training.id, dataset)
+        lines, more = _lines(key, place.byte)
         byte = place.byte
         for line in lines:
             if len(found) == limit:
                 more = True
                 break
             byte += len(line)
-            found += _caption(dataset_id, line)
+            found += _caption(dataset.id, line)
         place = _Place(place.dataset, byte) if more else _Place(place.dataset + 1)
-    ended = not training.captioning or place.dataset >= len(dataset_ids)
+    ended = not training.captioning or place.dataset >= len(datasets)
     return ProposedCaptions(
         data=found, next_cursor=None if ended else pages.to_cursor(scope, str(place))
     )
 
 
-def _lines(
-    workspace: str, training_id: str, dataset_id: str, byte: int
-) -> tuple[list[bytes], bool]:
+def _lines(key: str, byte: int) -> tuple[list[bytes], bool]:
     """Return the whole lines of a span that begins at the byte, and whether there are more."""
-    folder = repository.checkpoints_of(workspace, training_id)
-    key = f"{folder}captions/{dataset_id}/captions.jsonl"
     span = bucket.read_span(key, byte, byte + _SPAN - 1)
     if span is None:
         return [], False

@@ -7,41 +7,54 @@ from typing import Any
 from lambdas.core.errors import Fault, pointer
 from lambdas.datasets.report_schema import Report
 from lambdas.datasets.schema import Dataset
+from lambdas.datasets.subset_schema import Filled
 from lambdas.trainings import captioned
 from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.dataset_groups import Group, groups_of
+from lambdas.trainings.folders import Folder
 from lambdas.trainings.schema import DatasetChoice, DatasetUsed
 
 
 def use(
     choices: Sequence[DatasetChoice],
-    found: Sequence[Dataset | None],
+    folders: Sequence[Folder],
     groups: Sequence[Group],
     captioning: Captioning | None,
     faults: list[Fault],
 ) -> tuple[DatasetUsed, ...]:
-    """Return the datasets that can be trained on; of the others say why not."""
-    twice = _twice(found, groups)
+    """Return the folders that can be trained on; of the others' datasets say why not."""
+    twice = _twice(folders, groups)
+    told: list[Fault] = []
     used = []
-    for index, (choice, dataset) in enumerate(zip(choices, found, strict=True)):
-        where = pointer("datasets", index, "dataset")
+    for index, folder in enumerate(folders):
+        choice, dataset = choices[folder.entry], folder.dataset
+        where = pointer("datasets", folder.entry, "dataset")
         if dataset is None:
-            faults.append(
+            told.append(
                 Fault(where, f"there is no dataset {choice.dataset}: GET /datasets lists them")
             )
         elif not captioned.is_usable(dataset, captioning) or dataset.report is None:
-            faults.append(Fault(where, captioned.remedy(dataset)))
-        elif index in twice:
-            text = (
-                f"{dataset.name} stands twice: raise its repeats instead, or give one of them "
-                "another resolution in options"
-            )
-            faults.append(Fault(where, text))
+            told.append(Fault(where, captioned.remedy(dataset)))
+        elif folder.filled is None:
+            told.append(Fault(where, f"{dataset.name} has no images"))
+        elif folder.entry in twice:
+            told.append(Fault(where, _stands_twice(dataset)))
         else:
+            told.extend(_repeats_of_several(folder.entry, choice, dataset))
             if captioning is None:
-                faults.extend(_without_captions(index, choice, dataset, dataset.report))
-            used.append(_used(choice, dataset, dataset.report, groups_of(index, groups)))
+                told.extend(_without_captions(folder.entry, choice, dataset, dataset.report))
+            used.append(_used(choice, dataset, folder, folder.filled, groups_of(index, groups)))
+    faults.extend(dict.fromkeys(told))
     return tuple(used)
+
+
+def placed_in(
+    folders: Sequence[Folder], datasets: Sequence[DatasetUsed]
+) -> list[tuple[int, DatasetUsed]] | None:
+    """Return each with its place in the request; None where not all can be trained on."""
+    if len(datasets) != len(folders):
+        return None
+    return [(folder.entry, one) for folder, one in zip(folders, datasets, strict=True)]
 
 
 def cached_twice(
@@ -51,8 +64,9 @@ def cached_twice(
 
     A file is called by the image and its own size, not by its bucket (strategy_sd.py:153).
     """
-    times = Counter(datasets[index].name for group in groups for index in group.members)
-    several = [name for name, count in times.items() if count > 1]
+    each = [datasets[index] for group in groups for index in group.members]
+    times = Counter((one.name, one.folder) for one in each)
+    several = [name for (name, _), count in times.items() if count > 1]
     for option in ("cache_latents", "cache_text_encoder_outputs"):
         if several and params.get(f"{option}_to_disk"):
             text = (
@@ -62,17 +76,32 @@ def cached_twice(
             yield Fault(pointer("config_params", f"{option}_to_disk"), text)
 
 
-def _twice(found: Sequence[Dataset | None], groups: Sequence[Group]) -> set[int]:
+def _twice(folders: Sequence[Folder], groups: Sequence[Group]) -> set[int]:
     """Return the entries of one dataset in one group: sd-scripts ignores the second
     (train_util.py:2121)."""
     twice: set[int] = set()
     for group in groups:
         first: dict[str, int] = {}
-        for index in group.members:
-            dataset = found[index]
-            if dataset and first.setdefault(dataset.id, index) != index:
-                twice |= {first[dataset.id], index}
+        for folder in (folders[index] for index in group.members):
+            dataset, entry = folder.dataset, folder.entry
+            if dataset and first.setdefault(dataset.id, entry) != entry:
+                twice |= {first[dataset.id], entry}
     return twice
+
+
+def _stands_twice(dataset: Dataset) -> str:
+    raised = "" if len(dataset.subsets) > 1 else "raise its repeats instead, or "
+    return f"{dataset.name} stands twice: {raised}give one of them another resolution in options"
+
+
+def _repeats_of_several(index: int, choice: DatasetChoice, dataset: Dataset) -> Iterator[Fault]:
+    if choice.repeats is not None and len(dataset.subsets) > 1:
+        each = ", ".join(one.prefix for one in dataset.subsets)
+        text = (
+            f"can't be one number for the subsets of {dataset.name} ({each}), which have their "
+            "own: leave it out, or import a folder as a dataset of its own and name that"
+        )
+        yield Fault(pointer("datasets", index, "repeats"), text)
 
 
 def _without_captions(
@@ -88,16 +117,17 @@ def _without_captions(
 
 
 def _used(
-    choice: DatasetChoice, dataset: Dataset, report: Report, groups: list[int]
+    choice: DatasetChoice, dataset: Dataset, folder: Folder, found: Filled, groups: list[int]
 ) -> DatasetUsed:
     return DatasetUsed(
         id=dataset.id,
         name=dataset.name,
-        folder=dataset.prefix,
-        repeats=choice.repeats or dataset.repeats,
-        subject=dataset.subject,
+        folder=found.subset.prefix,
+        subset=folder.subset,
+        repeats=choice.repeats or found.subset.repeats,
+        subject=found.subset.subject,
         caption_policy=choice.caption_policy or dataset.caption_policy,
-        images=report.images,
+        images=found.images,
         regularisation=choice.regularisation,
         options=choice.options,
         groups=groups,

@@ -6,7 +6,7 @@ may change has no part in either; `training_container/kohya_trainer/agreement.py
 against the state itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,17 +91,20 @@ def differences(
     request: NewTraining,
     earlier: Earlier,
     model: ModelUsed | None,
-    datasets: tuple[DatasetUsed, ...],
+    datasets: Sequence[tuple[int, DatasetUsed]] | None,
     instance: InstanceType,
 ) -> Iterator[Fault]:
-    """Yield what is otherwise than the state has it, but for the options."""
+    """Yield what is otherwise than the state has it, but for the options.
+
+    Datasets go with their places in the request; None where there are faults with them already.
+    """
     training = earlier.training
     before = training.model
     if model and model.id != before.id:
         text = f"must be {before.id} ({before.name}), as the state has it"
         yield Fault("/model", f"{text}{_instead(training)}")
-    if len(datasets) == len(request.datasets):  # else there are faults already
-        yield from _other_datasets(datasets, training)
+    if datasets is not None:
+        yield from dict.fromkeys(_other_datasets(datasets, training))
     gpus = INSTANCE_TYPES[training.instance_type].gpus
     if instance.gpus != gpus:
         text = f"{instance.name} has {instance.gpus} GPUs, but the state was made with {gpus}"
@@ -163,23 +166,30 @@ def other_captions(request: NewTraining, earlier: Earlier) -> tuple[Fault, ...]:
     return (Fault("/captioning", f"{text} from where it goes on"),)
 
 
-def _other_datasets(datasets: tuple[DatasetUsed, ...], training: Training) -> Iterator[Fault]:
+def _other_datasets(
+    datasets: Sequence[tuple[int, DatasetUsed]], training: Training
+) -> Iterator[Fault]:
     if len(datasets) != len(training.datasets):
-        names = ", ".join(one.name for one in training.datasets)
+        names = ", ".join(dict.fromkeys(one.name for one in training.datasets))
         text = f"must be {names}, in this order, as the state has them{_instead(training)}"
         yield Fault("/datasets", text)
         return
-    for index, (now, before) in enumerate(zip(datasets, training.datasets, strict=True)):
-        if now.id != before.id:
-            text = f"must be {before.id} ({before.name}), as the state has it"
-            yield Fault(f"/datasets/{index}/dataset", f"{text}{_instead(training)}")
-            continue
-        for name in _OF_A_DATASET:
-            old, new = getattr(before, name), getattr(now, name)
-            if old == new:
-                continue
+    for (entry, now), before in zip(datasets, training.datasets, strict=True):
+        yield from _otherwise(entry, now, before, training)
+
+
+def _otherwise(
+    entry: int, now: DatasetUsed, before: DatasetUsed, training: Training
+) -> Iterator[Fault]:
+    if now.id != before.id:
+        text = f"must be {before.id} ({before.name}), as the state has it"
+        yield Fault(f"/datasets/{entry}/dataset", f"{text}{_instead(training)}")
+        return
+    for name in _OF_A_DATASET:
+        old, new = getattr(before, name), getattr(now, name)
+        if old != new:
             text = f"must be {shown(old)}, as the state has it; not {shown(new)}"
-            yield Fault(f"/datasets/{index}/{name}", f"{text}{_instead(training)}")
+            yield Fault(f"/datasets/{entry}/{name}", f"{text}{_instead(training)}")
 
 
 def _default(name: str) -> Any:

@@ -25,6 +25,7 @@ def job_datasets(datasets: Sequence[DatasetUsed], params: Mapping[str, Any]) -> 
             channel=channels[dataset.id],
             dataset_id=dataset.id,
             folder=dataset.folder,
+            subset=dataset.subset,
             repeats=dataset.repeats,
             subject=dataset.subject,
             caption_policy=dataset.caption_policy,

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lambdas.datasets.schema import CaptionPolicy
+from lambdas.datasets.subset_schema import MOST_SUBSETS
 from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.samples_schema import MOST_PROMPTS, SamplePrompt
 from lambdas.trainings.schema import MOST_DATASETS, FmType, Frozen
 
-_MOST_FOLDERS = (MOST_DATASETS // 2 + 1) * (
-    MOST_DATASETS // 2
-)  # half of them regularise the others
+# Half of the datasets regularise the others, and each has all subsets that one may have.
+_MOST_FOLDERS = (MOST_DATASETS // 2 + 1) * (MOST_DATASETS // 2) * MOST_SUBSETS
 
 
 class JobModel(Frozen):
@@ -48,7 +48,7 @@ class JobEarlyStop(Frozen):
 
 
 class JobDataset(Frozen):
-    """Where the job finds a dataset and how it trains on it.
+    """Where the job finds a dataset, or a subset of one, and how it trains on it.
 
     Those with equal `dataset_options` are one dataset to sd-scripts; a regularisation set stands
     here once for each of these that it regularises.
@@ -57,6 +57,12 @@ class JobDataset(Frozen):
     channel: str = Field(pattern=r"^dataset_\d\d$")
     dataset_id: str
     folder: str
+    subset: int | None = Field(
+        default=None,
+        ge=0,
+        lt=MOST_SUBSETS,
+        description="Which of the dataset's subsets the folder is; null: it has one alone.",
+    )
     repeats: int = Field(ge=1)
     subject: str
     caption_policy: CaptionPolicy

@@ -20,8 +20,9 @@ from lambdas.trainings import (
 from lambdas.trainings.captioning_schema import Captioning
 from lambdas.trainings.continued import Named
 from lambdas.trainings.dataset_groups import Group, group
-from lambdas.trainings.datasets_used import cached_twice, use
+from lambdas.trainings.datasets_used import cached_twice, placed_in, use
 from lambdas.trainings.early_stopping import against_epochs, against_options
+from lambdas.trainings.folders import Folder, folders_of
 from lambdas.trainings.going_on import Earlier
 from lambdas.trainings.instances import InstanceType
 from lambdas.trainings.presets import DEFAULT_PRESET
@@ -38,7 +39,7 @@ from lambdas.trainings.schema import (
 )
 from lambdas.trainings.settings import Settings
 from lambdas.trainings.validation_schema import Correction
-from lambdas.trainings.work import known_sizes, misfits, reckon
+from lambdas.trainings.work import misfits, reckon
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,12 @@ def make_plan(
     own = dataset_options.read(request.datasets, ground.family, corrects=corrects)
     continued.continues(request.continue_from, found.continues, ground.fm_type, told.faults)
     resolved = _options(request, found, ground, own, told, corrects=corrects)
-    datasets, groups = _datasets(request, found, own, resolved, ground, told)
+    folders = folders_of(found.datasets)
+    datasets, groups = _datasets(request, folders, own, resolved, ground, told)
     model = base.model_used(found.model)
     if found.earlier:
-        differing = going_on.differences(request, found.earlier, model, datasets, ground.instance)
+        placed = placed_in(folders, datasets)
+        differing = going_on.differences(request, found.earlier, model, placed, ground.instance)
         told.faults.extend(differing)
         told.warnings.extend(going_on.other_captions(request, found.earlier))
     told.faults.extend(against_options(request.early_stop, resolved.params))
@@ -123,9 +126,9 @@ def make_plan(
     told.warnings.extend(captioned.warnings(request.captioning, found.datasets, params))
     steps = None
     if not told.faults:
-        sizes = known_sizes(found.datasets)
+        sizes = [one.sizes for one in folders]
         steps = reckon(datasets, sizes, groups, params, ground.family, ground.instance.gpus)
-        told.warnings.extend(regularisation.warnings(datasets, groups, params))
+        told.warnings.extend(regularisation.warnings(datasets, folders, groups, params))
         _against_steps(request, found.earlier, params, steps, told)
         parts = {
             "datasets": datasets,
@@ -194,25 +197,25 @@ def _options(
 
 def _datasets(
     request: NewTraining,
-    found: Found,
+    folders: tuple[Folder, ...],
     own: tuple[Read, ...],
     training: kohya.Resolved,
     ground: _Ground,
     told: _Told,
 ) -> tuple[tuple[DatasetUsed, ...], tuple[Group, ...]]:
-    """Return the datasets and how they lie together."""
+    """Return the datasets, folder by folder, and how they lie together."""
     checked = dataset_options.check(request.datasets, own, training, ground.family, ground.instance)
-    groups = group(checked.entries, training.params)
+    entries = [checked.entries[one.entry] for one in folders]
+    groups = group(entries, training.params)
     faults = told.faults
-    datasets = use(checked.entries, found.datasets, groups, request.captioning, faults)
+    datasets = use(checked.entries, folders, groups, request.captioning, faults)
     faults.extend(checked.faults)
     faults.extend(regularisation.alone(request.datasets))
     if not any(one.faults for one in own):  # what could not be read may be what they have alike
-        faults.extend(regularisation.unplaced(checked.entries, groups))
+        faults.extend(regularisation.unplaced(entries, folders, groups))
     if not faults:
-        sizes = known_sizes(found.datasets)
         faults.extend(cached_twice(datasets, groups, training.params))
-        faults.extend(misfits(datasets, sizes, groups, training.params, ground.family))
+        faults.extend(misfits(datasets, folders, groups, training.params, ground.family))
     told.warnings.extend(checked.warnings)
     return datasets, groups
 

@@ -4,11 +4,13 @@ sd-scripts takes as many of their images as there are others in the same dataset
 file names, and repeats them where they are too few (train_util.py:2145).
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lambdas.core.errors import Fault, pointer
 from lambdas.trainings.dataset_groups import Group, groups_of, of_kind
+from lambdas.trainings.folders import Folder
 from lambdas.trainings.schema import DatasetChoice, DatasetUsed
 
 
@@ -19,27 +21,39 @@ def alone(choices: Sequence[DatasetChoice]) -> Iterator[Fault]:
         yield Fault(pointer("datasets"), text)
 
 
-def unplaced(choices: Sequence[DatasetChoice], groups: Sequence[Group]) -> Iterator[Fault]:
-    """Yield the sets whose options no dataset that is learnt has."""
+def unplaced(
+    choices: Sequence[DatasetChoice], folders: Sequence[Folder], groups: Sequence[Group]
+) -> Iterator[Fault]:
+    """Yield the sets whose options no dataset that is learnt has; `choices` are the folders'."""
+    told: set[int] = set()
     for index, choice in enumerate(choices):
-        if groups and choice.regularisation and not groups_of(index, groups):
+        entry = folders[index].entry
+        alone = choice.regularisation and not groups_of(index, groups)
+        if groups and alone and entry not in told:
+            told.add(entry)
             named = of_kind("dataset", choice.options)
             said = ", ".join(f"{name} {value}" for name, value in named.items())
             text = (
                 f"no dataset that is learnt has {said}, so this regularises nothing: name what one "
                 "of them has, or leave it out to regularise all"
             )
-            yield Fault(pointer("datasets", index, "options"), text)
+            yield Fault(pointer("datasets", entry, "options"), text)
 
 
 def warnings(
-    datasets: Sequence[DatasetUsed], groups: Sequence[Group], params: Mapping[str, Any]
+    datasets: Sequence[DatasetUsed],
+    folders: Sequence[Folder],
+    groups: Sequence[Group],
+    params: Mapping[str, Any],
 ) -> Iterator[Fault]:
     """Yield what would start, and is hardly what is meant."""
-    for index, dataset in enumerate(datasets):
-        if dataset.regularisation:
-            yield from _words(index, dataset, params)
-            yield from _left_over(index, dataset, datasets, groups)
+    of_entry: dict[int, list[int]] = defaultdict(list)
+    for index, folder in enumerate(folders):
+        if datasets[index].regularisation:
+            of_entry[folder.entry].append(index)
+    for entry, members in of_entry.items():
+        yield from _words(entry, datasets[members[0]], params)
+        yield from _left_over(entry, members, datasets, groups)
     weight = params.get("prior_loss_weight", 1)
     if weight != 1 and not any(dataset.regularisation for dataset in datasets):
         text = "does nothing without a regularisation set among datasets"
@@ -57,16 +71,20 @@ def _words(index: int, dataset: DatasetUsed, params: Mapping[str, Any]) -> Itera
 
 
 def _left_over(
-    index: int, dataset: DatasetUsed, datasets: Sequence[DatasetUsed], groups: Sequence[Group]
+    entry: int, members: Sequence[int], datasets: Sequence[DatasetUsed], groups: Sequence[Group]
 ) -> Iterator[Fault]:
-    regularised = [group for group in groups if index in group.members]
+    regularised = [group for group in groups if members[0] in group.members]
     most = max((_learnt(datasets, group) for group in regularised), default=0)
-    if dataset.images * dataset.repeats - most >= dataset.repeats:
-        text = (
-            f"{dataset.images} images, {dataset.repeats} times each, are more than the {most} that "
-            "they regularise: the last of them by name are never seen; lower it, or take fewer"
-        )
-        yield Fault(pointer("datasets", index, "repeats"), text)
+    sets = [datasets[index] for index in members]
+    if sum(one.images * one.repeats for one in sets) - most < sets[-1].repeats:
+        return
+    what = " and ".join(f"{one.images} images, {one.repeats} times each" for one in sets)
+    told = f"{what}, are more than the {most} that they regularise: the last of them by name are"
+    if len(sets) == 1:
+        text = f"{told} never seen; lower it, or take fewer"
+        yield Fault(pointer("datasets", entry, "repeats"), text)
+    else:
+        yield Fault(pointer("datasets", entry, "dataset"), f"{told} never seen; take fewer")
 
 
 def _learnt(datasets: Sequence[DatasetUsed], group: Group) -> int:

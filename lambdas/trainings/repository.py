@@ -11,7 +11,7 @@ from lambdas.core.errors import NotFound
 from lambdas.core.ids import looks_like_id
 from lambdas.core.table import Key, Page, Put
 from lambdas.trainings.results_schema import Checkpoint, MetricsRow, TrainingEvent
-from lambdas.trainings.schema import Progress, Status, Training
+from lambdas.trainings.schema import DatasetUsed, Progress, Status, Training
 
 OPEN_SHARDS = 4
 
@@ -201,6 +201,13 @@ def uses_of(training: Training) -> list[Put]:
     used = [training.model.id, *continued, *(dataset.id for dataset in training.datasets)]
     each = dict.fromkeys(used)
     return [Put({"pk": f"{one}#use", "sk": training.id}, condition=None) for one in each]
+
+
+def captions_key(workspace: str, training_id: str, dataset: DatasetUsed) -> str:
+    """Return where the job leaves what its tagger proposed for a dataset, or for a subset."""
+    number = "" if dataset.subset is None else f"-{dataset.subset:02d}"
+    folder = checkpoints_of(workspace, training_id)
+    return f"{folder}captions/{dataset.id}/captions{number}.jsonl"
 
 
 def use_key(workspace: str) -> Key:

@@ -54,12 +54,17 @@ def _no_reserved_tag(tags: dict[str, str]) -> dict[str, str]:
 class DatasetChoice(Request):
     """A dataset to train on, or to hold against what is learnt.
 
-    The same dataset may stand several times, each time with another resolution, say.
+    The same dataset may stand several times, each time with another resolution, say. Of one that
+    has several subsets each is trained with its own repeats and subject, all with these options.
     """
 
     dataset: Reference
     repeats: int | None = Field(
-        default=None, ge=1, le=9999, description="Instead of those in the dataset's prefix."
+        default=None,
+        ge=1,
+        le=9999,
+        description="Instead of those in the dataset's prefix; not with one of "
+        "several subsets, which have their own.",
     )
     regularisation: bool = Field(
         default=False,
@@ -218,11 +223,15 @@ class Continued(Frozen):
 
 
 class DatasetUsed(Frozen):
-    """A dataset as a training takes it."""
+    """A dataset as a training takes it, or one of its subsets where it has several."""
 
     id: str
     name: str
     folder: str
+    subset: int | None = Field(
+        default=None,
+        description="Which of the dataset's subsets it is, from 0; null: it has one alone.",
+    )
     repeats: int
     subject: str
     caption_policy: CaptionPolicy

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from lambdas.core.errors import Fault, pointer
-from lambdas.datasets.schema import Dataset
 from lambdas.trainings.arithmetic import (
     STEPS_BY_DEFAULT,
     BucketedDataset,
@@ -18,11 +17,12 @@ from lambdas.trainings.arithmetic import (
 )
 from lambdas.trainings.buckets import CannotBucket, settings_from
 from lambdas.trainings.dataset_groups import Group
+from lambdas.trainings.folders import Folder
 from lambdas.trainings.schema import MOST_BUCKETS, BucketUsed, DatasetUsed, Steps
 
 Params = Mapping[str, Any]
 Known = Sequence[list[list[int]] | None]
-"""The sizes of each dataset's images with their counts, None where they weren't read."""
+"""The sizes of each folder's images with their counts, None where they weren't read."""
 
 _ONE_BUCKET = (
     "The images' sizes weren't read, so all are taken to fall into one bucket; with several "
@@ -39,14 +39,9 @@ _NO_ORDER = (
 )
 
 
-def known_sizes(datasets: Sequence[Dataset | None]) -> Known:
-    """Return what the reports of datasets say of their images' sizes."""
-    return [one.report.sizes if one and one.report else None for one in datasets]
-
-
 def misfits(
     datasets: Sequence[DatasetUsed],
-    known: Known,
+    folders: Sequence[Folder],
     groups: Sequence[Group],
     params: Params,
     fm_type: str,
@@ -56,7 +51,7 @@ def misfits(
         fault
         for group in groups
         for index in group.members
-        for fault in _misfit(index, datasets[index], known[index], group, params, fm_type)
+        for fault in _misfit(datasets[index], folders[index], group, params, fm_type)
     ]
     return list(dict.fromkeys(faults))
 
@@ -94,14 +89,13 @@ def reckon(
 
 
 def _misfit(
-    index: int,
     dataset: DatasetUsed,
-    sizes: list[list[int]] | None,
+    place: Folder,
     group: Group,
     params: Params,
     fm_type: str,
 ) -> Iterator[Fault]:
-    folder = Subset(_sizes(sizes), dataset.repeats)
+    folder, index = Subset(_sizes(place.sizes), dataset.repeats), place.entry
     try:
         lay_out(BucketedDataset((folder,), settings_from({**params, **group.options}, fm_type)))
     except CannotBucket as refused:

@@ -118,6 +118,31 @@ def two_datasets(tmp_path):
     return base
 
 
+def test_equal_names_in_two_folders_of_one_dataset_have_a_proposal_each(tmp_path):
+    cat, dog = dataset(folder="2_cat", subset=1), dataset(folder="1_dog", subset=0)
+    base = base_with(tmp_path, dog, cat, existing="replace")
+
+    status, log = run(base)
+
+    assert status == 0, log
+    shelf = base / "checkpoints" / "captions" / "ds_01"
+    assert sorted(one.name for one in shelf.iterdir()) == ["captions-00.jsonl", "captions-01.jsonl"]
+    for number, folder in enumerate(("1_dog", "2_cat")):
+        path = shelf / f"captions-{number:02d}.jsonl"
+        header, *rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        assert header["dataset_id"] == "ds_01"
+        assert [row["file_name"] for row in rows] == [f"{folder}/图 {one}.png" for one in range(3)]
+        place = base / "input" / "data" / "dataset_00" / folder
+        assert (place / "图 1.txt").read_text("utf-8").strip() == rows[1]["caption"]
+    assert run_again(base).count("an earlier attempt left captions") == 2
+
+
+def run_again(base):
+    status, log = run(base)
+    assert status == 0, log
+    return log
+
+
 def test_a_stop_while_captioning_ends_the_tagger_and_keeps_finished_datasets(tmp_path):
     base = two_datasets(tmp_path)
     process = start(base, LORASTACK_REHEARSAL_STEP_SECONDS="0.5")

@@ -31,8 +31,9 @@ from lambdas.trainings import failures
 from lambdas.trainings.captioning_schema import ProposedCaption
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.logs_schema import LogLine
+from lambdas.trainings.repository import captions_key
 from lambdas.trainings.results_schema import MetricsRow
-from lambdas.trainings.schema import Progress, StoppedEarly
+from lambdas.trainings.schema import DatasetUsed, Progress, StoppedEarly
 from tests.unit.fakes import SD_1_5, SD_XL, safetensors_file
 
 SCHEMA = json.loads(Path(__file__).with_name("job.schema.json").read_text())
@@ -105,6 +106,23 @@ def test_a_dataset_may_have_options_and_regularise() -> None:
     assert parse_job(JOB).datasets[0] == plain
 
 
+def test_a_folder_may_be_a_subset_of_its_dataset(tmp_path: Path) -> None:
+    subset = JOB["datasets"][0] | {"subset": 1}
+    written = json.loads(Job.model_validate(JOB | {"datasets": [subset]}).model_dump_json())
+
+    jsonschema.validate(written, SCHEMA)
+    (dataset,) = parse_job(written).datasets
+
+    assert (dataset.subset, parse_job(JOB).datasets[0].subset) == (1, None)
+    captioning = parse_job(json.loads(Job(**JOB, captioning={}).model_dump_json())).captioning
+    paths = Paths(tmp_path)
+    paths.make_folders()
+    ProposalShelf(paths, dataset, captioning).keep([])
+    used = DatasetUsed(**subset, id="ds_1", name="pets", images=1)
+    key = captions_key("acme", "trn_1", used)
+    assert (paths.checkpoints / key.partition("/checkpoints/")[2]).exists()
+
+
 def test_sample_prompts_mean_the_same_on_both_sides() -> None:
     prompt = {
         "prompt": "a rabbit --w 3",
@@ -165,7 +183,7 @@ def test_what_the_tagger_proposed_the_api_can_read(tmp_path: Path) -> None:
     captioning = parse_job(json.loads(Job(**JOB, captioning={}).model_dump_json())).captioning
     assert captioning
     proposal = Proposal("图 1.png", ("smile", "1girl"), "tusiji, smile, 1girl", "wd")
-    ProposalShelf(paths, "ds_1", captioning).keep([proposal])
+    ProposalShelf(paths, parse_job(JOB).datasets[0], captioning).keep([proposal])
 
     line = (paths.captions / "ds_1" / "captions.jsonl").read_bytes().splitlines()[1]
     read = ProposedCaption(dataset_id="ds_1", **json.loads(line))

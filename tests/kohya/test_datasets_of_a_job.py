@@ -17,7 +17,9 @@ from kohya_trainer.dataset_config import dataset_config
 from kohya_trainer.inputs import ImageFolder
 from kohya_trainer.job import parse_job
 from kohya_trainer.paths import Paths
-from lambdas.datasets.schema import Dataset, Report
+from lambdas.datasets.report_schema import Report, SubsetReport
+from lambdas.datasets.schema import Dataset
+from lambdas.datasets.subset_schema import fields_of, subset_of
 from lambdas.models.schema import Model
 from lambdas.trainings.job_datasets import job_datasets
 from lambdas.trainings.plan import Found, Plan, make_plan
@@ -44,6 +46,20 @@ IMAGES = {  # of one size where the order of file names would matter
     "hares": [(1024, 768)] * 3 + [(700, 1000)] * 4,
     "class": [(600, 600)] * 11,
     "others": [(640, 400)] * 2,
+    "cats": [(512, 768), (640, 480)] * 3,
+    "dogs": [(900, 900)] * 4 + [(512, 768)],
+    "foxes": [(600, 600)] * 3,
+    "wolves": [(600, 600)] * 5,
+}
+FOLDERS = {  # of each dataset, with the images in them
+    **{name: {f"3_{name}": name} for name in ("rabbits", "hares", "class", "others")},
+    "pets": {"5_cat": "cats", "2_dog": "dogs"},
+    "beasts": {"4_fox": "foxes", "1_wolf": "wolves"},
+}
+CHANNELS = {
+    folder: f"dataset_{index:02d}"
+    for index, folders in enumerate(FOLDERS.values())
+    for folder in folders
 }
 
 
@@ -51,8 +67,8 @@ def test_a_request_has_the_steps_that_sd_scripts_makes_of_its_dataset_config(
     tmp_path: Path,
 ) -> None:
     bases = Paths(tmp_path)
-    for index, (name, sizes) in enumerate(IMAGES.items()):
-        _draw(bases.channel(f"dataset_{index:02d}") / f"3_{name}", sizes)
+    for folder, name in (pair for folders in FOLDERS.values() for pair in folders.items()):
+        _draw(bases.channel(CHANNELS[folder]) / folder, IMAGES[name])
     requests = list(_requests())
     plans = [make_plan(one, _found(one), OURS) for one in requests]
     assert [plan.faults for plan in plans] == [()] * len(plans)
@@ -103,9 +119,8 @@ def _asked_of_sd_scripts(folder: Path, plans: list[Plan]) -> list[dict[str, Any]
 
 def _case(folder: Path, number: int, plan: Plan) -> dict[str, Any]:
     """What the container writes for a plan, as a file; only its channels have other names here."""
-    names = [f"3_{name}" for name in IMAGES]
     told = [
-        one.model_dump() | {"channel": f"dataset_{names.index(one.folder):02d}"}
+        one.model_dump() | {"channel": CHANNELS[one.folder]}
         for one in job_datasets(plan.datasets, plan.params)
     ]
     folders = [
@@ -124,11 +139,14 @@ def _case(folder: Path, number: int, plan: Plan) -> dict[str, Any]:
 
 def _requests() -> Iterator[NewTraining]:
     drawn = random.Random(SEED)
-    for _ in range(GENERATED):
+    for index in range(GENERATED):
         entries = [_entry(drawn, name) for name in drawn.sample(["rabbits", "hares"], 2)]
         if drawn.random() < 0.3:  # the same once more, at a resolution of its own
             entries.append(entries[0] | {"options": {"resolution": "640", "train_batch_size": 5}})
-        for name in drawn.sample(["class", "others"], drawn.randint(0, 2)):
+        if drawn.random() < 0.5:  # its subsets have their own repeats
+            pets = _entry(drawn, "pets")
+            entries.append(pets | ({"options": entries[0]["options"]} if index % 2 else {}))
+        for name in drawn.sample(["class", "others", "beasts"], drawn.randint(0, 2)):
             own = entries[0]["options"] if drawn.random() < 0.5 else {}
             extra = {"regularisation": True, "options": own, "caption_policy": "subject"}
             entries.append(_entry(drawn, name) | extra)
@@ -161,7 +179,8 @@ def _entry(drawn: random.Random, name: str) -> dict[str, Any]:
         "token_warmup_step": 10.0,
     }
     chosen = {option: value for option, value in own.items() if drawn.random() < 0.4}
-    return {"dataset": name, "repeats": drawn.randint(1, 6), "options": chosen}
+    repeats = drawn.randint(1, 6) if len(FOLDERS[name]) == 1 else None
+    return {"dataset": name, "repeats": repeats, "options": chosen}
 
 
 def _draw(folder: Path, sizes: list[tuple[int, int]]) -> None:
@@ -190,23 +209,31 @@ def _found(request: NewTraining) -> Found:
 
 
 def _dataset(name: str) -> Dataset:
-    sizes = Counter(IMAGES[name])
+    folders = FOLDERS[name]
+    each = [
+        SubsetReport(prefix=folder, **_counted(IMAGES[images]))
+        for folder, images in folders.items()
+    ]
+    all_images = [size for images in folders.values() for size in IMAGES[images]]
     return Dataset(
         id=name,
         name=name,
         description="",
         status="ready",
-        prefix=f"3_{name}",
-        repeats=3,
-        subject=name,
+        **fields_of([subset_of(folder) for folder in folders]),
         caption_policy="required",
         file_count=1,
         total_bytes=1,
-        report=Report(
-            images=sizes.total(),
-            captions=sizes.total(),
-            sizes=[[*size, count] for size, count in sorted(sizes.items())],
-        ),
+        report=Report(**_counted(all_images), subsets=each if len(each) > 1 else []),
         created_at=NOW,
         updated_at=NOW,
     )
+
+
+def _counted(images: list[tuple[int, int]]) -> dict[str, Any]:
+    sizes = sorted(Counter(images).items())
+    return {
+        "images": len(images),
+        "captions": len(images),
+        "sizes": [[*size, count] for size, count in sizes],
+    }

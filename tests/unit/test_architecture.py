@@ -15,7 +15,7 @@ LENT = {
     *("remote_url", "remote_http", "download"),
     *("imports", "import_schema", "verdict", "writes", "checks"),
     *("images", "report_schema", "header_schema", "progress_schema", "arithmetic", "buckets"),
-    *("deleting", "declaring", "origin_schema"),
+    *("deleting", "declaring", "origin_schema", "subset_schema"),
     *("leases", "captions", "caption_findings", "caption_files", "caption_writes", "caption_edits"),
     *("caption_text", "proposals"),
 }

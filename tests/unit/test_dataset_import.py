@@ -7,7 +7,7 @@ from lambdas.core.inbox import Settings
 from lambdas.datasets import folders, importing
 from tests.unit.fakes import Answer, AwsCalls
 from tests.unit.pictures import encoded, jpeg, picture
-from tests.unit.scenes import DATASETS, TRAININGS, ready_model, work
+from tests.unit.scenes import DATASETS, left_behind, work
 from tests.unit.test_dataset_library import delete
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
@@ -33,16 +33,14 @@ def test_a_folder_of_the_inbox_becomes_a_dataset() -> None:
     answer = imported("s3://bucket/acme/inbox/100_兔斯基")
     work()
 
-    (made,) = answer.body["datasets"]
+    made = answer.body["dataset"]
     assert (answer.status, made["status"], made["file_count"]) == (202, "preparing", 4)
     assert answer.headers["Location"] == f"/v1/datasets/{made['id']}"
     dataset = DATASETS.get(f"/datasets/{made['id']}").body
     assert (dataset["status"], dataset["name"]) == ("ready", "demo")
-    assert (dataset["prefix"], dataset["repeats"], dataset["subject"]) == (
-        "100_兔斯基",
-        100,
-        "兔斯基",
-    )
+    one = {"prefix": "100_兔斯基", "repeats": 100, "subject": "兔斯基"}
+    assert {name: dataset[name] for name in one} == one
+    assert dataset["subsets"] == [one]
     assert dataset["origin"] == {"kind": "import", "s3_uri": "s3://bucket/acme/inbox/100_兔斯基/"}
     images = DATASETS.get(f"/datasets/{made['id']}/images").body["data"]
     assert [(one["name"], one["caption"]) for one in images] == [
@@ -50,29 +48,6 @@ def test_a_folder_of_the_inbox_becomes_a_dataset() -> None:
         ("2.jpg", "a rabbit"),
     ]
     assert len(list(bucket.objects_under(INBOX))) == 4  # copies were made
-
-
-def test_several_folders_become_a_dataset_each_that_one_training_takes() -> None:
-    sync("set/100_demo", 1, 2)
-    sync("set/5_风景", 3)
-    ready_model()
-
-    answer = imported("s3://bucket/acme/inbox/set/")
-    work()
-
-    made = answer.body["datasets"]
-    assert [(one["name"], one["prefix"]) for one in made] == [
-        ("demo-100_demo", "100_demo"),
-        ("demo-2", "5_风景"),
-    ]
-    training = {
-        "name": "style",
-        "model": "base",
-        "datasets": [{"dataset": one["name"]} for one in made],
-    }
-    checked = TRAININGS.post("/trainings/validate", training).body
-    assert checked["valid"]
-    assert checked["steps"]["samples_per_epoch"] == 2 * 100 + 5
 
 
 def test_a_folder_of_another_name_is_imported_under_a_prefix() -> None:
@@ -84,7 +59,7 @@ def test_a_folder_of_another_name_is_imported_under_a_prefix() -> None:
 
     assert (without.status, without.body["code"]) == (422, "nothing_to_import")
     assert "give prefix" in without.body["errors"][0]["message"]
-    (made,) = answer.body["datasets"]
+    made = answer.body["dataset"]
     assert (made["prefix"], made["file_count"]) == ("7_rabbit", 2)
     assert answer.body["passed_over"] == 2
 
@@ -98,7 +73,7 @@ def test_what_no_dataset_holds_is_passed_over_and_counted() -> None:
     answer = imported("s3://bucket/acme/inbox/1_x")
 
     assert answer.body["passed_over"] == 4
-    assert answer.body["datasets"][0]["file_count"] == 2
+    assert answer.body["dataset"]["file_count"] == 2
 
 
 def test_every_file_that_will_not_do_is_named_and_nothing_is_made(
@@ -163,7 +138,7 @@ def test_a_folder_that_the_deployment_gives_a_workspace_is_imported(
     answer = imported("s3://team/rabbits/1_x", caption_policy="empty")
     work()
 
-    dataset_id = answer.body["datasets"][0]["id"]
+    dataset_id = answer.body["dataset"]["id"]
     assert DATASETS.get(f"/datasets/{dataset_id}").body["status"] == "ready"
     for other in ("s3://team/b/", "s3://team/rabbits2/", "s3://team/"):
         assert imported(other).status == 404
@@ -175,27 +150,28 @@ def test_an_import_that_is_asked_for_twice_with_one_key_is_made_once() -> None:
 
     first, second = (imported("s3://bucket/acme/inbox/set", "k") for _ in range(2))
 
-    assert first.body["datasets"] == second.body["datasets"]
+    assert first.body["dataset"] == second.body["dataset"]
     assert second.headers["Idempotent-Replayed"] == "true"
 
 
-@pytest.mark.parametrize("taken", ["demo-1_a", "demo-1_b"])
-def test_a_name_that_is_in_use_makes_none_of_several(taken: str) -> None:
+def test_a_name_that_is_in_use_makes_nothing() -> None:
     sync("set/1_a", 1)
     sync("set/1_b", 2)
     files = [{"name": "a.png", "size": 1}]
-    DATASETS.post("/datasets", {"name": taken, "prefix": "1_x", "files": files})
+    DATASETS.post("/datasets", {"name": "demo", "prefix": "1_x", "files": files})
+    before = left_behind()
 
     answer = imported("s3://bucket/acme/inbox/set")
 
     assert (answer.status, answer.body["code"]) == (409, "name_taken")
-    assert taken in answer.body["detail"]
+    assert answer.pointers == ["/name"]
     assert len(DATASETS.get("/datasets").body["data"]) == 1
+    assert left_behind() == before
 
 
 def test_what_changes_before_it_is_copied_is_left_out_and_named() -> None:
     sync("1_x", 1, 2)
-    dataset_id = imported("s3://bucket/acme/inbox/1_x").body["datasets"][0]["id"]
+    dataset_id = imported("s3://bucket/acme/inbox/1_x").body["dataset"]["id"]
     bucket.delete(f"{INBOX}1_x/2.jpg")
 
     work()
@@ -208,7 +184,7 @@ def test_what_changes_before_it_is_copied_is_left_out_and_named() -> None:
 
 def test_an_import_is_deleted_while_it_is_made_and_the_inbox_stays() -> None:
     sync("1_x", 1)
-    dataset_id = imported("s3://bucket/acme/inbox/1_x").body["datasets"][0]["id"]
+    dataset_id = imported("s3://bucket/acme/inbox/1_x").body["dataset"]["id"]
 
     assert delete(dataset_id).status == 202
     work()
@@ -228,4 +204,4 @@ def test_too_much_at_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         sync(f"set/{number + 1}_x", number)
     answer = imported("s3://bucket/acme/inbox/set")
 
-    assert "has 17 folders" in answer.body["detail"]
+    assert "has 17 folders; a dataset has at most 16" in answer.body["detail"]

@@ -61,10 +61,20 @@ def cropped_well(dataset_id: str) -> None:
 
 
 def importing(number: int) -> str:
-    for name, data in FILES.items():
-        bucket.put(f"acme/inbox/2_x/{name}", data)
-    request = {"name": f"i{number}", "s3_uri": "s3://bucket/acme/inbox/2_x"}
-    return DATASETS.post("/datasets/import", request).body["datasets"][0]["id"]
+    for path, data in _in_two_folders().items():
+        bucket.put(f"acme/inbox/set/{path}", data)
+    request = {"name": f"i{number}", "s3_uri": "s3://bucket/acme/inbox/set"}
+    return DATASETS.post("/datasets/import", request).body["dataset"]["id"]
+
+
+def _in_two_folders() -> dict[str, bytes]:
+    """The same names in both, of other images."""
+    own = {f"{stem}.{suffix}": f"{stem}.{suffix}" for stem in "01" for suffix in ("jpg", "txt")}
+    other = {"0.jpg": "2.jpg", "0.txt": "2.txt"}
+    return {
+        **{f"1_y/{name}": FILES[source] for name, source in other.items()},
+        **{f"2_x/{name}": FILES[source] for name, source in own.items()},
+    }
 
 
 def imported_well(dataset_id: str) -> None:
@@ -74,8 +84,9 @@ def imported_well(dataset_id: str) -> None:
     keys = [one.key.removeprefix(folder) for one in bucket.objects_under(folder)]
     lists = [one for one in keys if one.startswith("files/")]
     assert (dataset["status"], len(lists)) == ("ready", 1)
-    assert [one for one in keys if one.startswith("2_x/")] == sorted(f"2_x/{x}" for x in FILES)
-    assert len(list(bucket.objects_under("acme/inbox/2_x/"))) == len(FILES)
+    assert [one for one in keys if one.startswith(("1_y/", "2_x/"))] == list(_in_two_folders())
+    assert [one["images"] for one in dataset["report"]["subsets"]] == [1, 2]
+    assert len(list(bucket.objects_under("acme/inbox/set/"))) == len(FILES)
 
 
 def deleting(number: int) -> str:

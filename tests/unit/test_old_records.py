@@ -21,7 +21,7 @@ NEW = {
         *("captioning", "continue_from", "early_stop", "interruptions", "keep_state"),
         *("preset", "progress", "sample_prompts"),
     ),
-    "dataset": ("groups", "options", "regularisation"),
+    "dataset": ("groups", "options", "regularisation", "subset"),
     "steps": ("buckets", "regularisation_samples"),
     "header": ("family", "inpainting", "lora", "modelspec", "parts", "prediction"),
 }
@@ -89,6 +89,24 @@ def test_a_dataset_whose_report_had_lists_can_be_trained_on() -> None:
     assert validated()["errors"] == []
     (fault,) = validated(caption_policy="required")["errors"]
     assert "1 of 3 images in tusiji have no caption" in fault["message"]
+
+
+def test_a_dataset_that_was_made_before_subsets_has_one() -> None:
+    ready_model()
+    dataset = ready_dataset()
+    item = table.get(datasets.key_of("acme", dataset))
+    assert item
+    old = {name: value for name, value in item.items() if name != "subsets"}
+    del old["report"]["subsets"]
+    table.write(Put(old, condition=None))
+    request = {"name": "style", "model": "base", "datasets": [{"dataset": "tusiji"}]}
+
+    read = DATASETS.get(f"/datasets/{dataset}").body
+    (used,) = TRAININGS.post("/trainings/validate", request).body["datasets"]
+
+    assert read["subsets"] == [{"prefix": "10_tusiji", "repeats": 10, "subject": "tusiji"}]
+    assert read["report"]["subsets"] == []
+    assert (used["folder"], used["subset"], used["images"]) == ("10_tusiji", None, 3)
 
 
 def test_a_model_whose_header_told_less_can_be_trained() -> None:

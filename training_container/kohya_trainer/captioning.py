@@ -14,7 +14,7 @@ from pathlib import Path
 from kohya_trainer.caption_text import SEPARATOR, caption_of, is_captioned, propose
 from kohya_trainer.child import Child
 from kohya_trainer.inputs import ImageFolder, Inputs, count, image_paths, require_captions
-from kohya_trainer.job import Captioning
+from kohya_trainer.job import Captioning, Dataset
 from kohya_trainer.log import say
 from kohya_trainer.paths import Paths
 from kohya_trainer.proposals import Proposal, ProposalShelf
@@ -68,7 +68,8 @@ def _wanted(folder: ImageFolder, captioning: Captioning) -> list[Path]:
 def _write(folder: ImageFolder, proposals: Sequence[Proposal]) -> None:
     for proposal in proposals:
         if proposal.caption:
-            path = (folder.path / proposal.file_name).with_suffix(".txt")
+            name = proposal.file_name.rpartition("/")[2]
+            path = (folder.path / name).with_suffix(".txt")
             path.write_text(f"{proposal.caption}\n", encoding="utf-8")
 
 
@@ -94,24 +95,27 @@ class _Tagging:
         self, folder: ImageFolder, images: Sequence[Path], captioning: Captioning
     ) -> list[Proposal]:
         """What is proposed for the images: by an earlier attempt, else by the tagger now."""
-        shelf = ProposalShelf(self._paths, folder.dataset.dataset_id, captioning)
-        names = [image.name for image in images]
+        dataset = folder.dataset
+        shelf = ProposalShelf(self._paths, dataset, captioning)
+        names = [dataset.name_of(image) for image in images]
         found = shelf.read()
         if found is not None and [one.file_name for one in found] == names:
-            say(f"an earlier attempt left captions for {folder.dataset.dataset_id}")
+            say(f"an earlier attempt left captions for {dataset.dataset_id}")
         else:
             tags = self._tag(images, captioning) if images else []
             pairs = zip(images, tags, strict=True)
-            found = [self._proposal(image, told, captioning) for image, told in pairs]
+            found = [self._proposal(dataset, image, told, captioning) for image, told in pairs]
             shelf.keep(found)
         self._done += len(found)
         self._tell(0)
         return found
 
-    def _proposal(self, image: Path, tags: Sequence[str], captioning: Captioning) -> Proposal:
+    def _proposal(
+        self, dataset: Dataset, image: Path, tags: Sequence[str], captioning: Captioning
+    ) -> Proposal:
         there = caption_of(image) if captioning.existing == "append" else ""
         text = propose(tags, there, captioning)
-        return Proposal(image.name, tuple(tags), text, self._tagger)
+        return Proposal(dataset.name_of(image), tuple(tags), text, self._tagger)
 
     def _tag(self, images: Sequence[Path], captioning: Captioning) -> list[list[str]]:
         """The tags of each image; raises TrainingFailed unless the tagger read them all."""

@@ -64,6 +64,7 @@ class EarlyStop:
 class Dataset:
     """A folder of captioned images in its channel, and how often an epoch repeats it.
 
+    ``subset`` says which of its dataset's folders it is, None where that has one alone.
     ``options`` are kohya's for the folder alone; folders whose ``dataset_options`` are equal share
     buckets and batches.
     """
@@ -77,6 +78,11 @@ class Dataset:
     regularisation: bool = False
     options: Mapping[str, Value] = field(default_factory=dict)
     dataset_options: Mapping[str, Value] = field(default_factory=dict)
+    subset: int | None = None
+
+    def name_of(self, image: Path) -> str:
+        """What the API calls an image: in a dataset of several folders with the folder in front."""
+        return image.name if self.subset is None else f"{self.folder}/{image.name}"
 
 
 @dataclass(frozen=True)
@@ -220,6 +226,7 @@ def _dataset(dataset: "_Object") -> Dataset:
         regularisation=dataset.optional("regularisation", False),
         options=dataset.optional("options", {}),
         dataset_options=dataset.optional("dataset_options", {}),
+        subset=None if dataset.data.get("subset") is None else dataset.value("subset", int),
     )
 
 

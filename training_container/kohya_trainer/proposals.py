@@ -1,6 +1,7 @@
 """What the tagger proposed, in the checkpoint folder: an object of JSON lines for each dataset.
 
-``captions/<dataset id>/captions.jsonl`` begins with a header (tagger, thresholds, how many images),
+``captions/<dataset id>/captions.jsonl``, or ``captions-00.jsonl`` and so on where the dataset has
+several folders, begins with a header (tagger, thresholds, how many images),
 then has a line for each image that was tagged. Ten thousand images are one object in S3, and it
 enters the folder whole.
 """
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kohya_trainer.job import Captioning
+from kohya_trainer.job import Captioning, Dataset
 from kohya_trainer.paths import Paths
 
 
@@ -25,14 +26,15 @@ class Proposal:
 
 
 class ProposalShelf:
-    """The proposals for one dataset's images."""
+    """The proposals for the images of one dataset, or of one folder of several."""
 
-    def __init__(self, paths: Paths, dataset_id: str, captioning: Captioning) -> None:
+    def __init__(self, paths: Paths, dataset: Dataset, captioning: Captioning) -> None:
         self._paths = paths
-        self._file = paths.captions / dataset_id / "captions.jsonl"
+        number = "" if dataset.subset is None else f"-{dataset.subset:02d}"
+        self._file = paths.captions / dataset.dataset_id / f"captions{number}.jsonl"
         self._header = {
             "version": 1,
-            "dataset_id": dataset_id,
+            "dataset_id": dataset.dataset_id,
             "captioning": json.loads(json.dumps(asdict(captioning))),
         }
 

@@ -164,6 +164,7 @@ def _facts(job: Job, inputs: Inputs, launch: command.Launch) -> dict[str, Any]:
         "datasets": [
             {
                 "dataset_id": folder.dataset.dataset_id,
+                "folder": folder.dataset.folder,
                 "images": folder.images,
                 "captions": folder.captions,
                 "repeats": folder.dataset.repeats,
