@@ -11,6 +11,7 @@ from lambdas.core.caller import needed_role
 
 Operation = dict[str, Any]
 _WRITES = {"post", "put", "patch"}
+_WITHOUT_BODY = {204, 304}
 _GATEWAY = (
     Raised(429, "too_many_requests", ("Retry-After",)),
     Raised(500, "internal_error"),
@@ -43,7 +44,9 @@ def complete(path: str, method: str, operation: Operation, function: str) -> Non
     responses = operation["responses"]
     responses.pop("422", None)  # Powertools' own, which is no problem
     names = sorted(raised.success_headers(function))
-    for response in responses.values():
+    for status, response in responses.items():
+        if int(status) in _WITHOUT_BODY:
+            response.pop("content", None)
         if names:
             response["headers"] = _references(names)
     by_status: dict[int, list[Raised]] = {}

@@ -138,6 +138,8 @@ def _describe(operation: dict[str, Any], docstring: str) -> None:
 def _tell_parameters(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", []):
         name = parameter["name"]
+        parameter["schema"].pop("description", None)  # the parameter has it
+        parameter["schema"] = schemas.never_null(parameter["schema"])
         if parameter["in"] == "header":
             parameter["name"] = name.title()  # Powertools writes them in lower case
         if parameter["in"] == "path" and name in _IN_PATHS:

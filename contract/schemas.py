@@ -80,8 +80,18 @@ def published(document: dict[str, Any]) -> None:
     document["components"]["schemas"] = {
         named[name]: _untitled(schemas[name]) for name in sorted(named, key=named.__getitem__)
     }
+    document["paths"] = _untitled(document["paths"])
     _walk(document, lambda node: _refer(node, named))
     _walk(document["components"]["schemas"], _unwrap)
+
+
+def never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which is left out and never null."""
+    forms = [form for form in schema.get("anyOf", []) if form != {"type": "null"}]
+    if len(forms) != 1:
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**kept, **forms[0]}
 
 
 def _name(name: str) -> str:
