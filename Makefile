@@ -39,8 +39,14 @@ format: $(VENV)/.ready ## Format the code
 
 synth: $(VENV)/.ready cdk.out/LoraStack.template.json ## Synthesize the CDK app into cdk.out/
 
-lint-openapi: $(VENV)/.ready ## Lint openapi.yaml with Redocly CLI (needs npm once)
+lint-openapi-diff: $(VENV)/.ready ## Show what changed in the contract since the last release (ARGS=--release keeps it as one)
+	@$(BIN)/python -m contract.difference $(ARGS)
+
+openapi: $(VENV)/.ready ## Lint openapi.yaml with Redocly CLI (needs npm once)
 	@$(BIN)/python -m contract.lint
+
+openapi-diff: $(VENV)/.ready ## Show what changed in the contract since the last release (ARGS=--release keeps it as one)
+	@$(BIN)/python -m contract.difference $(ARGS)
 
 openapi: $(VENV)/.ready ## Write openapi.yaml and docs/guides/errors.md from the sources
 	@$(BIN)/python -m contract

@@ -206,9 +206,6 @@ CODES: dict[str, Meaning] = {
         "A service behind this one did not answer; nothing was lost.",
         "Try again after `Retry-After`, with the same Idempotency-Key.",
     ),
-    "url_unavailable": Meaning(
-        "The server of the address does not answer as it should.", "Try again later."
-    ),
     "timeout": Meaning(
         "The answer took longer than 29 s; what was asked for may have been done.",
         "Send the same request again with the same Idempotency-Key.",

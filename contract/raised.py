@@ -66,6 +66,11 @@ def success_headers(function: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_error(call: ast.Call, definition: Definition) -> bool:
+    """Say whether a call makes one of our errors."""
+    return dotted(call.func, definition.names) in _ERRORS
+
+
 def _made(definition: Definition) -> Iterator[Raised]:
     for call in _calls(definition):
         error = _ERRORS.get(dotted(call.func, definition.names) or "")

@@ -1,5 +1,6 @@
 """How the page tells a schema: its type and limits in words, its fields as a table."""
 
+import json
 from collections.abc import Mapping
 from html import escape
 
@@ -89,11 +90,14 @@ class Schemas:
         """Least and most, pattern and default in words."""
         forms = [schema, *schema.get("anyOf", [])]
         told = [
-            text.format(form[key]) for form in forms for key, text in _LIMITS.items() if key in form
+            text.format(_short(form[key]))
+            for form in forms
+            for key, text in _LIMITS.items()
+            if key in form
         ]
         default = schema.get("default")
-        if default not in (None, [], {}):
-            told.append(f"default {default}")
+        if default not in (None, "", [], {}):
+            told.append(f"default {json.dumps(default)}")
         return element("small", escape("; ".join(dict.fromkeys(told)))) if told else ""
 
     def _folded(self, schema: Mapping, depth: int) -> str:
@@ -111,6 +115,11 @@ class Schemas:
 
     def _article_link(self, name: str) -> str:
         return element("a", escape(name), href=f"#schema-{name}")
+
+
+def _short(limit: object) -> object:
+    """A limit as people write it: 5 for 5.0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _only_reference(schema: Mapping) -> str:
