@@ -51,7 +51,7 @@ def contract() -> dict[str, Any]:
         part = _part(room)
         for path, operations in part["paths"].items():
             paths.setdefault(path, {}).update(operations)
-        components["schemas"] |= part.get("components", {}).get("schemas", {})
+        _add_schemas(components["schemas"], part.get("components", {}).get("schemas", {}))
     document["paths"] = {path: paths[path] for path in sorted(paths)}
     components["responses"] = answers.shared(
         operation for path in document["paths"].values() for operation in path.values()
@@ -59,6 +59,12 @@ def contract() -> dict[str, Any]:
     schemas.type_options(components["schemas"])
     schemas.published(document)
     return document
+
+
+def _add_schemas(known: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, schema in more.items():
+        if known.setdefault(name, schema) != schema:
+            raise ValueError(f"two rooms have a model called {name}: rename one of them")
 
 
 def _head() -> dict[str, Any]:

@@ -78,11 +78,19 @@ def published(document: dict[str, Any]) -> None:
         raise ValueError("two schemas would have one name: see contract/schemas.py")
     _tell_kinds(schemas)
     document["components"]["schemas"] = {
-        named[name]: _untitled(schemas[name]) for name in sorted(named, key=named.__getitem__)
+        named[name]: _described(name, _untitled(schemas[name]))
+        for name in sorted(named, key=named.__getitem__)
     }
     document["paths"] = _untitled(document["paths"])
     _walk(document, lambda node: _refer(node, named))
     _walk(document["components"]["schemas"], _unwrap)
+
+
+def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with a description; pydantic gives pages of something none."""
+    if _PAGE.fullmatch(name):
+        return {"description": "One page of a list, newest first.", **schema}
+    return schema
 
 
 def never_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,10 @@ def create_token(
 
 @app.get("/tokens", tags=["Access"], operation_id="listTokens")
 def list_tokens(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = None) -> Page[Token]:
-    """List tokens, newest first, without their secrets."""
+    """List tokens, newest first, without their secrets.
+
+    All of the workspace that were not revoked, expired ones too.
+    """
     return service.page(caller, limit, cursor)
 
 
@@ -48,7 +51,10 @@ def delete_token(caller: CurrentCaller, token_id: str) -> Response[None]:
 
 @app.get("/health", tags=["Service"], operation_id="getHealth", security=[])
 def get_health() -> Health:
-    """Say that the service answers; needs no token."""
+    """Say that the service answers; needs no token.
+
+    Nothing behind it is asked, so that a balancer or a monitor may call it often.
+    """
     return Health(status="ok", deployment=Settings.load().deployment)
 
 

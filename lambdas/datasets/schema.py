@@ -162,7 +162,7 @@ class NewDataset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
-    description: str = Field(default="", max_length=1000)
+    description: str = Field(default="", max_length=1000, description="A note for people.")
     prefix: Annotated[str, AfterValidator(check_prefix)] = Field(
         description="Repeats within one epoch, an underscore, the subject: as Kohya's folders.",
         json_schema_extra={"pattern": PREFIX_PATTERN},
@@ -197,24 +197,24 @@ class Dataset(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    name: str
-    description: str
-    tags: list[str] = []
+    id: str = Field(description="`ds_` and a ULID.")
+    name: str = Field(description="Unique among the datasets of the workspace.")
+    description: str = Field(description="A note for people.")
+    tags: list[str] = Field(default=[], description="Words to find it by.")
     status: Status = Field(
         description="`preparing` while files are cropped or imported, `validating` while they are "
         "checked, then `ready` to be trained on, or `invalid`, and `report` says why."
     )
-    prefix: str
+    prefix: str = Field(description="Repeats within one epoch, an underscore, the subject.")
     repeats: int = Field(description="How often each image is seen within one epoch.")
-    subject: str
-    caption_policy: CaptionPolicy
-    file_count: int
-    total_bytes: int
+    subject: str = Field(description="What stands behind the underscore of the prefix.")
+    caption_policy: CaptionPolicy = Field(description="What of an image without caption.")
+    file_count: int = Field(description="How many files it has, images and captions.")
+    total_bytes: int = Field(description="Their size in bytes.")
     report: Report | None = Field(default=None, description="null until the files were checked.")
     origin: Origin | None = Field(default=None, description="null where files were uploaded.")
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = Field(description="When it was made.")
+    updated_at: datetime = Field(description="When it last changed.")
     revision: int = Field(default=1, description="Grows with each PATCH; the ETag is made of it.")
 
 
@@ -223,8 +223,8 @@ class FileUpload(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    upload: SignedUpload
+    name: str = Field(description="The file's name.")
+    upload: SignedUpload = Field(description="How to send its bytes.")
 
 
 class DatasetUploads(BaseModel):
@@ -232,8 +232,10 @@ class DatasetUploads(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    dataset: Dataset
-    uploads: list[FileUpload]
+    dataset: Dataset = Field(description="The dataset itself.")
+    uploads: list[FileUpload] = Field(
+        description="One for each file that has not arrived, at most 500."
+    )
     missing: int = Field(
         description="How many files are missing in all; when more than `uploads` has, upload "
         "these and ask POST /datasets/{id}/uploads again."
@@ -245,13 +247,13 @@ class DatasetImage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    name: str
+    id: str = Field(description="`img_` and a ULID.")
+    name: str = Field(description="The image's file name.")
     size: int = Field(description="In bytes.")
     width: int | None = Field(
         description="In pixels as sd-scripts reads them; null: can't be told."
     )
-    height: int | None
+    height: int | None = Field(description="Pixels, as width.")
     mode: str | None = Field(description="RGB, L (grey), CMYK, ...; null: can't be decoded.")
     caption: str | None = Field(description="null where there is none, or it can't be read.")
     caption_etag: str = Field(
