@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from contract import answers, schemas
+from contract import answers, examples, schemas
 from lambdas.core.problems import Problem
 
 VERSION = "0.1.0"
@@ -132,6 +132,7 @@ def _part(room: str) -> dict[str, Any]:
             answers.complete(
                 path, method, operation, f"{route.func.__module__}.{route.func.__name__}"
             )
+            examples.give(operation)
     return part
 
 
