@@ -110,7 +110,7 @@ def no_such_route(app: APIGatewayRestResolver) -> ServiceError:
     allowed = sorted({route.method for route in routes if route.rule.match(path)})
     if not allowed:
         return errors.NotFound(
-            f"There is no {path}. The README and openapi.yaml list the routes.",
+            f"There is no {path}. GET /openapi.json and /docs list the routes.",
             code="route_not_found",
         )
     return errors.MethodNotAllowed(
