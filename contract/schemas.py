@@ -84,6 +84,32 @@ def published(document: dict[str, Any]) -> None:
     document["paths"] = _untitled(document["paths"])
     _walk(document, lambda node: _refer(node, named))
     _walk(document["components"]["schemas"], _unwrap)
+    _require_what_is_answered(document)
+
+
+def _require_what_is_answered(document: dict[str, Any]) -> None:
+    """Say of what is only answered that each field is there: a default is written out, too."""
+    schemas = document["components"]["schemas"]
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    sent = _held([one.get("requestBody") for one in operations], schemas)
+    answered = [document["components"]["responses"], *(one["responses"] for one in operations)]
+    for name in _held(answered, schemas) - sent:
+        if "properties" in schemas[name]:
+            schemas[name]["required"] = list(schemas[name]["properties"])
+
+
+def _held(node: Any, schemas: Schemas) -> set[str]:
+    """Return the names of the schemas that something refers to, and those that they refer to."""
+    found: set[str] = set()
+
+    def note(inner: dict[str, Any]) -> None:
+        name = str(inner.get("$ref", "")).removeprefix(_HERE)
+        if name in schemas and name not in found:
+            found.add(name)
+            _walk(schemas[name], note)
+
+    _walk(node, note)
+    return found
 
 
 def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -52,9 +52,7 @@ class Answer:
 
 
 BAD_REQUEST = Answer(400, "bad_request", "The request cannot be read; check its form and headers.")
-NOT_FOUND = Answer(
-    404, "route_not_found", "No such path here; /v1/docs lists the paths."
-)
+NOT_FOUND = Answer(404, "route_not_found", "No such path here; /v1/docs lists the paths.")
 UNSIGNED = Answer(
     401,
     "unauthorized",

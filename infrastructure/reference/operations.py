@@ -22,7 +22,7 @@ class Operations:
         open_to_all = operation.get("security") == []
         return element(
             "article",
-            element("h3", element("a", escape(operation["summary"]), href=f"#{name}")),
+            element("h3", element("a", inline(operation["summary"]), href=f"#{name}")),
             element("p", badge(method), element("code", escape(path)), class_="route"),
             prose(operation["description"]),
             element("p", "Needs no token.", class_="note") if open_to_all else "",

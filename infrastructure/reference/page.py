@@ -66,7 +66,7 @@ def _navigation(document: Mapping) -> str:
 
 
 def _link(path: str, method: str, operation: Mapping) -> str:
-    told = badge(method) + escape(operation["summary"])
+    told = badge(method) + element("span", inline(operation["summary"]))
     return element("li", element("a", told, href=f"#{operation['operationId']}", title=path))
 
 

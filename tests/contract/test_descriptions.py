@@ -66,6 +66,12 @@ def test_a_parameter_is_described_once() -> None:
             assert "description" not in parameter["schema"]
 
 
+def test_what_is_only_answered_is_there_as_a_whole() -> None:
+    for name in ("Dataset", "Training", "Problem", "DatasetPage", "TokenWithSecret"):
+        assert set(SCHEMAS[name]["required"]) == set(SCHEMAS[name]["properties"]), name
+    assert "description" not in SCHEMAS["NewDataset"]["required"]
+
+
 def test_headers_are_spelt_as_http_spells_them() -> None:
     spelt = {
         parameter["name"]
