@@ -57,6 +57,8 @@ def complete(path: str, method: str, operation: Operation, function: str) -> Non
 
 def _raised(path: str, method: str, operation: Operation, function: str) -> set[Raised]:
     found = {*raised.by(function), *_GATEWAY}
+    if not any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", [])):
+        found = {one for one in found if one.code != "idempotency_key_reused"}
     if operation.get("security") != []:
         found |= {*_NO_TOKEN}
         if needed_role(method.upper(), path) != "viewer":

@@ -13,6 +13,7 @@ from lambdas.core.errors import Fault, ServiceError, pointer
 from lambdas.core.observability import logger
 
 PROBLEM_JSON = "application/problem+json"
+_TRY_AGAIN = {"Retry-After": "2"}  # where no better time is known
 
 STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -46,14 +47,8 @@ def problem_response(error: ServiceError, request: str) -> Response[Any]:
     """Return an error of ours as a problem."""
     status = STATUS_OF[type(error)]
     logger.info("refused", code=error.code, status=int(status))
-    return _problem(
-        status,
-        error.code,
-        error.detail,
-        request,
-        error.faults,
-        error.headers,
-    )
+    headers = _TRY_AGAIN | error.headers if isinstance(error, errors.Unavailable) else error.headers
+    return _problem(status, error.code, error.detail, request, error.faults, headers)
 
 
 def internal_error(request: str) -> Response[Any]:
@@ -97,8 +92,7 @@ def try_again() -> ServiceError:
     """Return the error for a service behind ours that is slow or busy."""
     return errors.Unavailable(
         "A service behind ours did not answer. Nothing was lost: try again in a moment, with the "
-        "same Idempotency-Key if you sent one.",
-        headers={"Retry-After": "2"},
+        "same Idempotency-Key if you sent one."
     )
 
 
