@@ -52,9 +52,7 @@ class Answer:
 
 
 BAD_REQUEST = Answer(400, "bad_request", "The request cannot be read; check its form and headers.")
-NOT_FOUND = Answer(
-    404, "route_not_found", "No such path here; openapi.yaml lists the paths, all under /v1."
-)
+NOT_FOUND = Answer(404, "route_not_found", "No such path here; /v1/docs lists the paths.")
 UNSIGNED = Answer(
     401,
     "unauthorized",
@@ -116,7 +114,7 @@ ANSWERS = MappingProxyType(
             "The answer took longer than 29 s; send the same request again with the same "
             "Idempotency-Key.",
         ),
-        "INTEGRATION_FAILURE": Answer(502, BROKEN.code, BROKEN.detail),
+        "INTEGRATION_FAILURE": BROKEN,
         "AUTHORIZER_FAILURE": BROKEN,
         "AUTHORIZER_CONFIGURATION_ERROR": BROKEN,
         "API_CONFIGURATION_ERROR": BROKEN,

@@ -22,7 +22,9 @@ class NewToken(BaseModel):
         default="trainer",
         description="viewer reads; trainer also uploads and trains; admin also manages tokens.",
     )
-    expires_in_days: int = Field(default=90, ge=1, le=365)
+    expires_in_days: int = Field(
+        default=90, ge=1, le=365, description="Days until it stops working."
+    )
 
 
 class Token(BaseModel):
@@ -30,11 +32,13 @@ class Token(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    name: str
-    role: Role
-    created_at: datetime
-    expires_at: datetime
+    id: str = Field(description="`tok_` and a ULID.")
+    name: str = Field(description="For whom or what it is.")
+    role: Role = Field(
+        description="viewer reads; trainer also uploads and trains; admin also manages tokens."
+    )
+    created_at: datetime = Field(description="When it was made.")
+    expires_at: datetime = Field(description="When it stops working.")
 
 
 class TokenWithSecret(Token):
@@ -57,5 +61,5 @@ class Grant(BaseModel):
 class Health(BaseModel):
     """The service answers."""
 
-    status: str
-    deployment: str
+    status: str = Field(description="Always `ok`.")
+    deployment: str = Field(description="The name of the deployment.")

@@ -18,6 +18,7 @@ from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # as an escape; it may have its other half
+_WITH_BODY = {"POST", "PUT", "PATCH"}  # of others a body means nothing (RFC 9110, 9.3)
 _EXPOSED = ["ETag", "Location", "Retry-After", "Idempotent-Replayed"]
 
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -61,9 +62,13 @@ def resolver() -> APIGatewayRestResolver:
         return problems.internal_error(request_id(app.current_event.raw_event))
 
     app.exception_handler(ServiceError)(answer)
-    app.exception_handler(RequestValidationError)(
-        lambda error: answer(problems.as_service_error(error))
-    )
+
+    def invalid(error: RequestValidationError) -> Response[Any]:
+        if problems.is_of_answer(error):
+            return unknown(error)
+        return answer(problems.as_service_error(error))
+
+    app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(NotFoundError)(lambda _: answer(problems.no_such_route(app)))
     app.exception_handler(Exception)(unknown)
     return app
@@ -131,7 +136,7 @@ def _proxy_answer(response: Response[Any]) -> dict[str, Any]:
 
 
 def _must_be_json(event: Mapping[str, Any]) -> None:
-    if not event.get("body"):
+    if not event.get("body") or event["httpMethod"] not in _WITH_BODY:
         return
     sent = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     kind = sent.get("content-type", "application/json").partition(";")[0].strip().lower()

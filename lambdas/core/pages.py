@@ -21,7 +21,7 @@ Cursor = Annotated[
 class Page(BaseModel, Generic[T]):
     """One page of a list, newest first."""
 
-    data: list[T]
+    data: list[T] = Field(description="The things of this page.")
     next_cursor: str | None = Field(
         default=None, description="Give it as `cursor` for the next page; null: this was the last."
     )

@@ -19,8 +19,8 @@ class SignedUpload(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    method: str = "PUT"
-    url: str
+    method: str = Field(default="PUT", description="The HTTP method to send.")
+    url: str = Field(description="Where to send the bytes; it holds its own authorization.")
     headers: dict[str, str] = Field(description="Signed: send them as they are.")
     expires_at: datetime = Field(description="Afterwards ask for a fresh URL.")
 
@@ -30,7 +30,7 @@ class SignedDownload(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    url: str
+    url: str = Field(description="Where to GET the bytes; it holds its own authorization.")
     expires_at: datetime = Field(description="Afterwards ask for a fresh URL.")
 
 

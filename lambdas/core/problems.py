@@ -13,6 +13,7 @@ from lambdas.core.errors import Fault, ServiceError, pointer
 from lambdas.core.observability import logger
 
 PROBLEM_JSON = "application/problem+json"
+_TRY_AGAIN = {"Retry-After": "2"}  # where no better time is known
 
 STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -46,14 +47,8 @@ def problem_response(error: ServiceError, request: str) -> Response[Any]:
     """Return an error of ours as a problem."""
     status = STATUS_OF[type(error)]
     logger.info("refused", code=error.code, status=int(status))
-    return _problem(
-        status,
-        error.code,
-        error.detail,
-        request,
-        error.faults,
-        error.headers,
-    )
+    headers = _TRY_AGAIN | error.headers if isinstance(error, errors.Unavailable) else error.headers
+    return _problem(status, error.code, error.detail, request, error.faults, headers)
 
 
 def internal_error(request: str) -> Response[Any]:
@@ -97,8 +92,7 @@ def try_again() -> ServiceError:
     """Return the error for a service behind ours that is slow or busy."""
     return errors.Unavailable(
         "A service behind ours did not answer. Nothing was lost: try again in a moment, with the "
-        "same Idempotency-Key if you sent one.",
-        headers={"Retry-After": "2"},
+        "same Idempotency-Key if you sent one."
     )
 
 
@@ -110,12 +104,17 @@ def no_such_route(app: APIGatewayRestResolver) -> ServiceError:
     allowed = sorted({route.method for route in routes if route.rule.match(path)})
     if not allowed:
         return errors.NotFound(
-            f"There is no {path}. The README and openapi.yaml list the routes.",
+            f"There is no {path}. GET /openapi.json and /docs list the routes.",
             code="route_not_found",
         )
     return errors.MethodNotAllowed(
         f"{path} takes {', '.join(allowed)}, not {method}.", headers={"Allow": ", ".join(allowed)}
     )
+
+
+def is_of_answer(error: RequestValidationError) -> bool:
+    """Say whether it is our answer that does not fit its model, which is no fault of the caller."""
+    return any(one["loc"][:1] == ("response",) for one in error.errors())
 
 
 def as_service_error(error: RequestValidationError) -> ServiceError:

@@ -31,7 +31,7 @@ class Frozen(BaseModel):
 class Caption(Frozen):
     """The caption of an image."""
 
-    image_id: str
+    image_id: str = Field(description="`img_` and a ULID.")
     name: str = Field(description="The image's file name.")
     text: str | None = Field(description="null where there is none, or it can't be read.")
     etag: Etag
@@ -47,7 +47,7 @@ class NewCaption(Frozen):
 class CaptionWrite(NewCaption):
     """The text that one of several captions is to have, and what it replaces."""
 
-    image_id: ImageId
+    image_id: ImageId = Field(description="The image whose caption it is.")
     etag: Etag | None = Field(
         default=None,
         description="Of the caption that it replaces; may be left out where there is none.",
@@ -57,7 +57,9 @@ class CaptionWrite(NewCaption):
 class CaptionWrites(Frozen):
     """Captions to write in one call."""
 
-    captions: list[CaptionWrite] = Field(min_length=1, max_length=MOST_AT_ONCE)
+    captions: list[CaptionWrite] = Field(
+        min_length=1, max_length=MOST_AT_ONCE, description="Each image once."
+    )
 
 
 class CaptionOutcome(Frozen):
@@ -67,25 +69,27 @@ class CaptionOutcome(Frozen):
         description="`conflict`: someone else changed it meanwhile, and nothing was written. "
         "`text` and `etag` are what stands there."
     )
-    image_id: str
-    name: str
-    text: str | None
+    image_id: str = Field(description="The image whose caption it is.")
+    name: str = Field(description="The image's file name.")
+    text: str | None = Field(description="The caption as it stands now; null: there is none.")
     etag: Etag
 
 
 class CaptionOutcomes(Frozen):
     """What became of each caption, in the order in which they were given."""
 
-    written: int
-    unchanged: int
-    conflicts: int
-    results: list[CaptionOutcome]
+    written: int = Field(description="How many were written.")
+    unchanged: int = Field(description="How many stood there already.")
+    conflicts: int = Field(description="How many someone else had changed; those were not written.")
+    results: list[CaptionOutcome] = Field(
+        description="One for each caption of the request, in its order."
+    )
 
 
 class CaptionVersions(Frozen):
     """The caption of an image and its earlier texts."""
 
-    current: Caption
+    current: Caption = Field(description="The caption as it stands.")
     versions: list[Version] = Field(
         description="Earlier texts, newest first; the newest 20 are kept. Write one to restore it."
     )
@@ -109,7 +113,9 @@ class Replacement(DryRun):
         examples=["grey hair"],
     )
     replace: Annotated[str, AfterValidator(check_text)] = Field(
-        max_length=MOST_FIND, examples=["silver hair"]
+        max_length=MOST_FIND,
+        examples=["silver hair"],
+        description="What to put in its place; empty takes it out.",
     )
     whole_tags: bool = Field(
         default=False,
@@ -120,7 +126,7 @@ class Replacement(DryRun):
 class TagToAdd(DryRun):
     """A tag that all captions are to have."""
 
-    tag: Tag
+    tag: Tag = Field(description="The tag, without commas.")
     position: Literal["start", "end"] = Field(
         default="start", description="Of captions that lack it; `keep_tokens` goes by the start."
     )
@@ -129,20 +135,20 @@ class TagToAdd(DryRun):
 class TagToRemove(DryRun):
     """A tag that no caption is to have."""
 
-    tag: Tag
+    tag: Tag = Field(description="The tag, without commas.")
 
 
 class TagCount(Frozen):
     """A tag and how many captions have it."""
 
-    tag: str
-    images: int
+    tag: str = Field(description="The words between two commas.")
+    images: int = Field(description="How many images have it.")
 
 
 class TagCounts(Frozen):
     """The tags of a dataset, the most frequent first."""
 
-    images: int
+    images: int = Field(description="How many images the dataset has.")
     captioned: int = Field(description="How many images have a caption that can be read.")
     distinct: int = Field(description="How many different tags there are.")
     tags: list[TagCount] = Field(description="At most `limit` of them.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from lambdas.core import clock, pending, table
 from lambdas.core.attributes import Item
@@ -45,12 +45,12 @@ class Version(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    number: int
-    text: str
-    etag: str
-    replaced_at: datetime
-    replaced_by: str
-    source: Source
+    number: int = Field(description="The newest has the highest.")
+    text: str = Field(description="The text as it was.")
+    etag: str = Field(description="The ETag that it had, without quotes.")
+    replaced_at: datetime = Field(description="When it was replaced.")
+    replaced_by: str = Field(description="The id of the token that replaced it.")
+    source: Source = Field(description="By what kind of request it was replaced.")
 
 
 @dataclass(frozen=True)

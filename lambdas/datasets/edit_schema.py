@@ -14,29 +14,33 @@ Reason = Literal["would_be_empty", "too_long", "unreadable", "changed_meanwhile"
 class Action(Frozen):
     """What is done to each caption of a set."""
 
-    kind: Kind
-    find: str | None = None
-    replace: str | None = None
-    whole_tags: bool = False
-    tag: str | None = None
-    position: Literal["start", "end"] | None = None
+    kind: Kind = Field(description="What is done.")
+    find: str | None = Field(
+        default=None, description="What is looked for, where something is replaced."
+    )
+    replace: str | None = Field(default=None, description="What is put in its place.")
+    whole_tags: bool = Field(default=False, description="Whether only whole tags are replaced.")
+    tag: str | None = Field(default=None, description="The tag that is added or removed.")
+    position: Literal["start", "end"] | None = Field(
+        default=None, description="Where the tag is added."
+    )
 
 
 class Example(Frozen):
     """A caption before and after."""
 
-    image_id: str
-    name: str
-    before: str | None
-    after: str
+    image_id: str = Field(description="The image whose caption it is.")
+    name: str = Field(description="The image's file name.")
+    before: str | None = Field(description="The caption before; null: there was none.")
+    after: str = Field(description="The caption afterwards.")
 
 
 class Skipped(Frozen):
     """An image whose caption was left as it is, and why."""
 
-    image_id: str
-    name: str
-    reason: Reason
+    image_id: str = Field(description="The image whose caption it is.")
+    name: str = Field(description="The image's file name.")
+    reason: Reason = Field(description="Why it was left as it is.")
 
 
 class CaptionEdit(Frozen):
@@ -47,27 +51,29 @@ class CaptionEdit(Frozen):
         description="`running`: it goes on in the background; GET /datasets/{id}/captions/edit "
         "tells how far it is."
     )
-    action: Action
+    action: Action = Field(description="What is done to each caption.")
     looked_at: int = Field(default=0, description="How many images, or proposals, so far.")
     changed: int = Field(default=0, description="How many captions; of `dry_run`: would be.")
     skipped: int = Field(default=0, description="How many had to be left as they are.")
     examples: list[Example] = Field(default=[], description="A few that change.")
     skipped_images: list[Skipped] = Field(default=[], description="The first 50 that were skipped.")
     message: str | None = Field(default=None, description="Why it failed.")
-    started_at: datetime
-    ended_at: datetime | None = None
+    started_at: datetime = Field(description="When it began.")
+    ended_at: datetime | None = Field(
+        default=None, description="When it ended; null while it runs, and for a dry run."
+    )
 
 
 class ProposedCaption(Frozen):
     """A caption that a tagger proposed, and what stands there now."""
 
-    image_id: str
-    name: str
+    image_id: str = Field(description="The image whose caption it would be.")
+    name: str = Field(description="The image's file name.")
     text: str = Field(description="What is proposed for the whole caption.")
     tags: list[str] = Field(description="What the tagger saw.")
-    tagger: str
+    tagger: str = Field(description="The model that proposed it.")
     training_id: str = Field(description="The training that tagged.")
-    proposed_at: datetime
+    proposed_at: datetime = Field(description="When it was proposed.")
     current: str | None = Field(description="The caption as it is.")
     current_etag: Etag
     conflict: bool = Field(
@@ -79,8 +85,10 @@ class ProposedCaption(Frozen):
 class ProposalChoice(Frozen):
     """Which proposals are meant: those of some images, or all."""
 
-    image_ids: list[ImageId] = Field(default=[], max_length=MOST_AT_ONCE)
-    all: bool = False
+    image_ids: list[ImageId] = Field(
+        default=[], max_length=MOST_AT_ONCE, description="The images whose proposals are meant."
+    )
+    all: bool = Field(default=False, description="Whether all proposals are meant.")
 
 
 class ProposalOutcome(Frozen):
@@ -90,9 +98,11 @@ class ProposalOutcome(Frozen):
         description="`conflict`: the caption was changed since it was tagged; nothing was written, "
         "and the proposal stays."
     )
-    image_id: str
+    image_id: str = Field(description="The image whose proposal it was.")
     text: str | None = Field(default=None, description="The caption as it is now.")
-    etag: Etag | None = None
+    etag: Etag | None = Field(
+        default=None, description="The ETag of the caption as it stands now, without quotes."
+    )
 
 
 class ProposalOutcomes(Frozen):

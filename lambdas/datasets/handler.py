@@ -59,7 +59,10 @@ def create_dataset(
 
 @app.get("/datasets", tags=["Datasets"], operation_id="listDatasets")
 def list_datasets(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = None) -> Page[Dataset]:
-    """List datasets, newest first."""
+    """List datasets, newest first.
+
+    All of the workspace, with their status.
+    """
     return service.page(caller, limit, cursor)
 
 

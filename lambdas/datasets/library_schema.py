@@ -17,8 +17,10 @@ class DatasetChanges(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name | None = None
-    description: Annotated[str, Field(max_length=1000)] | None = None
+    name: Name | None = Field(default=None, description="Another name.")
+    description: Annotated[str, Field(max_length=1000)] | None = Field(
+        default=None, description="Another description."
+    )
     tags: Tags | None = Field(default=None, description="All of them: they replace those there.")
 
     @model_validator(mode="after")
@@ -38,7 +40,7 @@ class NewCrop(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = Field(description="Of the new dataset.")
-    description: str = Field(default="", max_length=1000)
+    description: str = Field(default="", max_length=1000, description="A note for people.")
     resolution: int = Field(
         ge=64, le=2048, multiple_of=64, description="In pixels; 512 for SD 1.5, 1024 for SDXL."
     )
@@ -56,7 +58,7 @@ class NewImport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name = Field(description="Of the dataset.")
-    description: str = Field(default="", max_length=1000)
+    description: str = Field(default="", max_length=1000, description="A note for people.")
     s3_uri: str = Field(
         max_length=1100,
         description="A folder of the workspace's inbox, or of a place that the deployment gives "
@@ -71,7 +73,10 @@ class NewImport(BaseModel):
         json_schema_extra={"pattern": PREFIX_PATTERN},
         examples=["100_demo"],
     )
-    caption_policy: CaptionPolicy = "required"
+    caption_policy: CaptionPolicy = Field(
+        default="required",
+        description="What of an image without caption, as in a dataset that is uploaded.",
+    )
 
 
 class Imported(BaseModel):
@@ -79,7 +84,7 @@ class Imported(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    dataset: Dataset
+    dataset: Dataset = Field(description="It is `preparing`.")
     passed_over: int = Field(
         description="How many other files lie there: neither image nor caption, or in no folder "
         "like 100_demo. 0 when an earlier request is answered again."
@@ -104,4 +109,4 @@ class ExportedFile(BaseModel):
 class DatasetExport(Page[ExportedFile]):
     """The manifest of a dataset: its files in the order of their names, a page at a time."""
 
-    dataset: Dataset
+    dataset: Dataset = Field(description="The dataset itself.")

@@ -12,10 +12,12 @@ class CropOrigin(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["crop"] = "crop"
+    kind: Literal["crop"] = Field(default="crop", description="It was cropped.")
     dataset_id: str = Field(description="The dataset that it was cropped from.")
-    resolution: int
-    mode: CropMode
+    resolution: int = Field(
+        description="Pixels: the side of the squares, or of the buckets' square."
+    )
+    mode: CropMode = Field(description="How it was cropped.")
 
 
 class ImportOrigin(BaseModel):
@@ -23,7 +25,7 @@ class ImportOrigin(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["import"] = "import"
+    kind: Literal["import"] = Field(default="import", description="It was imported.")
     s3_uri: str = Field(description="The folder that its files, or its subsets, were copied from.")
 
 

@@ -74,15 +74,17 @@ class BucketOfImages(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    resolution: Resolution
-    images: int
+    resolution: Resolution = Field(description="Width and height in pixels.")
+    images: int = Field(description="How many images fall into it.")
     samples: int = Field(description="Images times repeats.")
 
 
 class DatasetReport(Report):
     """The whole report of a dataset."""
 
-    resolution: int = Field(description="The one that was asked for; buckets are reckoned for it.")
+    resolution: int = Field(
+        description="The one that was asked for, in pixels: the buckets are reckoned for it."
+    )
     buckets: list[BucketOfImages] | None = Field(
         description="Where the images fall at that resolution; null where sizes aren't known."
     )

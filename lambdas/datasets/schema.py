@@ -179,7 +179,7 @@ class NewDataset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
-    description: str = Field(default="", max_length=1000)
+    description: str = Field(default="", max_length=1000, description="A note for people.")
     prefix: Annotated[str, AfterValidator(check_prefix)] = Field(
         description="Repeats within one epoch, an underscore, the subject: as Kohya's folders.",
         json_schema_extra={"pattern": PREFIX_PATTERN},
@@ -199,10 +199,10 @@ class Dataset(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    name: str
-    description: str
-    tags: list[str] = []
+    id: str = Field(description="`ds_` and a ULID.")
+    name: str = Field(description="Unique among the datasets of the workspace.")
+    description: str = Field(description="A note for people.")
+    tags: list[str] = Field(default=[], description="Words to find it by.")
     status: Status = Field(
         description="`preparing` while files are cropped or imported, `validating` while they are "
         "checked, then `ready` to be trained on, or `invalid`, and `report` says why."
@@ -215,18 +215,20 @@ class Dataset(BaseModel):
     repeats: int | None = Field(
         default=None, description="How often each image is seen within one epoch."
     )
-    subject: str | None = None
+    subject: str | None = Field(
+        default=None, description="What stands behind the underscore of the prefix."
+    )
     subsets: list[Subset] = Field(
         description="Its folders: one, or those like 100_demo that were imported together, each "
         "with repeats and a subject of its own. Of several, files are called 100_demo/demo1.png."
     )
-    caption_policy: CaptionPolicy
-    file_count: int
-    total_bytes: int
+    caption_policy: CaptionPolicy = Field(description="What of an image without caption.")
+    file_count: int = Field(description="How many files it has, images and captions.")
+    total_bytes: int = Field(description="Their size in bytes.")
     report: Report | None = Field(default=None, description="null until the files were checked.")
     origin: Origin | None = Field(default=None, description="null where files were uploaded.")
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = Field(description="When it was made.")
+    updated_at: datetime = Field(description="When it last changed.")
     revision: int = Field(default=1, description="Grows with each PATCH; the ETag is made of it.")
 
     @model_validator(mode="before")
@@ -251,13 +253,13 @@ class DatasetImage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    name: str
+    id: str = Field(description="`img_` and a ULID.")
+    name: str = Field(description="The image's file name.")
     size: int = Field(description="In bytes.")
     width: int | None = Field(
         description="In pixels as sd-scripts reads them; null: can't be told."
     )
-    height: int | None
+    height: int | None = Field(description="Pixels, as width.")
     mode: str | None = Field(description="RGB, L (grey), CMYK, ...; null: can't be decoded.")
     caption: str | None = Field(description="null where there is none, or it can't be read.")
     caption_etag: str = Field(

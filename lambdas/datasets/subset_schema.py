@@ -18,8 +18,8 @@ class Subset(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     prefix: str = Field(description="The folder's name.", examples=["10_tusiji"])
-    repeats: int
-    subject: str
+    repeats: int = Field(description="How often each of its images is seen within one epoch.")
+    subject: str = Field(description="What stands behind the underscore of the prefix.")
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class FileUpload(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    upload: SignedUpload
+    name: str = Field(description="The file's name.")
+    upload: SignedUpload = Field(description="How to send its bytes.")
 
 
 class DatasetUploads(BaseModel):
@@ -49,8 +49,10 @@ class DatasetUploads(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    dataset: Dataset
-    uploads: list[FileUpload]
+    dataset: Dataset = Field(description="The dataset itself.")
+    uploads: list[FileUpload] = Field(
+        description="One for each file that has not arrived, at most 500."
+    )
     missing: int = Field(
         description="How many files are missing in all; when more than `uploads` has, upload "
         "these and ask POST /datasets/{id}/uploads again."

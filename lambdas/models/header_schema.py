@@ -17,7 +17,7 @@ class TriggerTag(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    tag: str
+    tag: str = Field(description="The tag.")
     count: int = Field(description="In how many captions it stood, all subsets together.")
 
 
@@ -49,20 +49,34 @@ class ModelSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    architecture: str | None = None
-    implementation: str | None = None
-    title: str | None = None
-    description: str | None = None
-    author: str | None = None
-    date: str | None = None
-    license: str | None = None
-    resolution: str | None = None
-    tags: str | None = None
-    merged_from: str | None = None
-    trigger_phrase: str | None = None
-    usage_hint: str | None = None
-    prediction_type: str | None = None
-    hash_sha256: str | None = None
+    architecture: str | None = Field(
+        default=None, description="`modelspec.architecture`: what kind of model it is."
+    )
+    implementation: str | None = Field(
+        default=None, description="`modelspec.implementation`: whose code it is for."
+    )
+    title: str | None = Field(default=None, description="`modelspec.title`.")
+    description: str | None = Field(default=None, description="`modelspec.description`.")
+    author: str | None = Field(default=None, description="`modelspec.author`.")
+    date: str | None = Field(default=None, description="`modelspec.date`: when it was made.")
+    license: str | None = Field(default=None, description="`modelspec.license`.")
+    resolution: str | None = Field(
+        default=None, description="`modelspec.resolution`: width and height in pixels."
+    )
+    tags: str | None = Field(default=None, description="`modelspec.tags`.")
+    merged_from: str | None = Field(
+        default=None, description="`modelspec.merged_from`: the models that it was merged from."
+    )
+    trigger_phrase: str | None = Field(
+        default=None, description="`modelspec.trigger_phrase`: what brings its subject about."
+    )
+    usage_hint: str | None = Field(default=None, description="`modelspec.usage_hint`.")
+    prediction_type: str | None = Field(
+        default=None, description="`modelspec.prediction_type`: epsilon or v."
+    )
+    hash_sha256: str | None = Field(
+        default=None, description="`modelspec.hash_sha256`: of its tensors, in hex."
+    )
 
 
 class HeaderFacts(BaseModel):

@@ -16,7 +16,7 @@ class ImportModel(BaseModel):
 
     name: Name
     type: ModelType = Field(default="checkpoint", description="`checkpoint` is a base model.")
-    description: Description = ""
+    description: Description = Field(default="", description="A note for people.")
     tags: Tags = []
     url: str | None = Field(
         default=None,

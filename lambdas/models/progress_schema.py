@@ -9,7 +9,7 @@ class ImportProgress(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     source: str = Field(description="The link without its query, or the `s3://` address.")
-    bytes_done: int = 0
+    bytes_done: int = Field(default=0, description="How many bytes have come.")
     bytes_total: int | None = Field(default=None, description="Null until the source tells it.")
 
 
@@ -18,5 +18,5 @@ class CheckProgress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    bytes_done: int = 0
-    bytes_total: int
+    bytes_done: int = Field(default=0, description="How many bytes have been read.")
+    bytes_total: int = Field(description="The size of the file in bytes.")

@@ -79,10 +79,11 @@ class NewModel(BaseModel):
 
     name: Name
     type: ModelType = Field(default="checkpoint", description="`checkpoint` is a base model.")
-    description: Description = ""
+    description: Description = Field(default="", description="A note for people.")
     tags: Tags = []
     file_name: Annotated[str, AfterValidator(check_file_name)] = Field(
-        examples=["v1-5-pruned-emaonly.safetensors"]
+        examples=["v1-5-pruned-emaonly.safetensors"],
+        description="The file's name, which ends with `.safetensors`.",
     )
     size: int = Field(ge=9, le=MOST_BYTES, description="In bytes, exactly.")
     sha256: Sha256 | None = Field(
@@ -97,8 +98,8 @@ class ModelChanges(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name | None = None
-    description: Description | None = None
+    name: Name | None = Field(default=None, description="Another name.")
+    description: Description | None = Field(default=None, description="Another description.")
     tags: Tags | None = Field(default=None, description="All of them: they replace those there.")
 
     @model_validator(mode="after")
@@ -117,7 +118,7 @@ class UploadedPart(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    part_number: int = Field(ge=1, le=MOST_PARTS)
+    part_number: int = Field(ge=1, le=MOST_PARTS, description="Counted from 1.")
     etag: str = Field(min_length=1, max_length=100, description="As S3 answered it.")
 
 
@@ -140,7 +141,7 @@ class PartsWanted(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     part_numbers: list[Annotated[int, Field(ge=1, le=MOST_PARTS)]] = Field(
-        min_length=1, max_length=500
+        min_length=1, max_length=500, description="Counted from 1; each once."
     )
 
 
@@ -149,8 +150,8 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: str
-    message: str
+    code: str = Field(description="Stable and for programs.")
+    message: str = Field(description="What is wrong, for people.")
 
 
 class Upload(BaseModel):
@@ -183,11 +184,11 @@ class Model(BaseModel):
     # `import` is a word of Python's.
     model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
 
-    id: str
-    name: str
-    description: str
-    tags: list[str] = []
-    type: ModelType
+    id: str = Field(description="`mdl_` and a ULID.")
+    name: str = Field(description="Unique among the models of the workspace.")
+    description: str = Field(description="A note for people.")
+    tags: list[str] = Field(default=[], description="Words to find it by.")
+    type: ModelType = Field(description="What kind of file it is.")
     fm_type: FmType | None = Field(
         default=None, description="Read from the file; null until it is complete."
     )
@@ -195,7 +196,7 @@ class Model(BaseModel):
         description="`checking`: all bytes are there and are being held to their SHA-256. "
         "`invalid` says why in `invalid_reason`."
     )
-    file_name: str
+    file_name: str = Field(description="The name under which it is downloaded.")
     size: int = Field(description="In bytes; 0 until an import has found it out.")
     import_: ImportProgress | None = Field(
         default=None, alias="import", description="Of a model that was or is being imported."
@@ -208,21 +209,27 @@ class Model(BaseModel):
         default=False,
         description="Whether it was reckoned from the stored bytes; else it is as it was told.",
     )
-    header: HeaderFacts | None = None
-    invalid_reason: Reason | None = None
+    header: HeaderFacts | None = Field(
+        default=None, description="What its header tells; null until it is ready."
+    )
+    invalid_reason: Reason | None = Field(
+        default=None, description="Why it is invalid; null unless it is."
+    )
     training_id: str | None = Field(default=None, description="The training that made it.")
     partial: bool = Field(
         default=False, description="The LoRA of a training that did not come to its end."
     )
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = Field(description="When it was made.")
+    updated_at: datetime = Field(description="When it last changed.")
     revision: int = Field(default=1, description="Grows with each change; the ETag is made of it.")
 
 
 class ModelWithDownload(Model):
     """A model and, when it is ready, where its file is to be had."""
 
-    download: SignedDownload | None
+    download: SignedDownload | None = Field(
+        description="Where its bytes are; null unless it is ready."
+    )
 
 
 class PartUpload(BaseModel):
@@ -230,9 +237,9 @@ class PartUpload(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    part_number: int
+    part_number: int = Field(description="Counted from 1.")
     size: int = Field(description="In bytes: send exactly so many.")
-    upload: SignedUpload
+    upload: SignedUpload = Field(description="How to send its bytes.")
 
 
 class ModelUploads(BaseModel):
@@ -240,9 +247,9 @@ class ModelUploads(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    model: Model
+    model: Model = Field(description="The model itself.")
     part_size: int = Field(description="In bytes; the last part is what is left.")
-    part_count: int
+    part_count: int = Field(description="Of how many parts the file is.")
     expires_at: datetime | None = Field(
         default=None, description="When the upload is given up and the model's name is free again."
     )

@@ -12,9 +12,9 @@ class ArrivedPart(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    part_number: int
+    part_number: int = Field(description="Counted from 1.")
     size: int = Field(description="In bytes.")
-    etag: str
+    etag: str = Field(description="As S3 answered it.")
 
 
 class UploadState(BaseModel):
@@ -22,9 +22,9 @@ class UploadState(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    model: Model
+    model: Model = Field(description="The model itself.")
     part_size: int = Field(description="In bytes; the last part is what is left.")
-    part_count: int
+    part_count: int = Field(description="Of how many parts the file is.")
     expires_at: datetime | None = Field(
         description="When the upload is given up and the model's name is free again."
     )

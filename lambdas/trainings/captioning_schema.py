@@ -78,12 +78,12 @@ class Captioning(BaseModel):
     )
 
 
-class ProposedCaption(BaseModel):
+class TaggedCaption(BaseModel):
     """What the tagger proposed for an image."""
 
     model_config = ConfigDict(frozen=True)
 
-    dataset_id: str
+    dataset_id: str = Field(description="The dataset that the image belongs to.")
     file_name: str = Field(
         description="The image's; of a dataset with several subsets with its folder in front."
     )
@@ -95,12 +95,12 @@ class ProposedCaption(BaseModel):
     tagger: str = Field(description="The tagger's model, or `rehearsal` where nothing was seen.")
 
 
-class ProposedCaptions(BaseModel):
+class TaggedCaptions(BaseModel):
     """A page of what the tagger proposed: by dataset as in the training, by file name."""
 
     model_config = ConfigDict(frozen=True)
 
-    data: list[ProposedCaption]
+    data: list[TaggedCaption] = Field(description="By dataset, then by file name.")
     next_cursor: str | None = Field(
         default=None, description="Give it as `cursor` for the next page; null: this was the last."
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lambdas.core import bucket, pages
 from lambdas.trainings import repository
-from lambdas.trainings.captioning_schema import ProposedCaption, ProposedCaptions
+from lambdas.trainings.captioning_schema import TaggedCaption, TaggedCaptions
 from lambdas.trainings.schema import Training
 
 _SPAN = 1024 * 1024
@@ -37,7 +37,7 @@ class _Place:
         return f"{self.dataset}+{self.byte}"
 
 
-def page(workspace: str, training: Training, limit: int, cursor: str | None) -> ProposedCaptions:
+def page(workspace: str, training: Training, limit: int, cursor: str | None) -> TaggedCaptions:
     """Return so many captions at most and at most 1 MiB of them.
 
     Raises InvalidRequest when the cursor is none of this list's.
@@ -46,7 +46,7 @@ def page(workspace: str, training: Training, limit: int, cursor: str | None) -> 
     place = _Place.read(pages.from_cursor(scope, cursor))
     if place is None:
         raise pages.bad_cursor()
-    found: list[ProposedCaption] = []
+    found: list[TaggedCaption] = []
     # One that stands twice was tagged once.
     datasets = list({(one.id, one.subset): one for one in training.datasets}.values())
     while training.captioning and place.dataset < len(datasets) and not found:
@@ -62,7 +62,7 @@ def page(workspace: str, training: Training, limit: int, cursor: str | None) -> 
             found += _caption(dataset.id, line)
         place = _Place(place.dataset, byte) if more else _Place(place.dataset + 1)
     ended = not training.captioning or place.dataset >= len(datasets)
-    return ProposedCaptions(
+    return TaggedCaptions(
         data=found, next_cursor=None if ended else pages.to_cursor(scope, str(place))
     )
 
@@ -77,7 +77,7 @@ def _lines(key: str, byte: int) -> tuple[list[bytes], bool]:
     return whole, bool(whole) and byte + sum(map(len, whole)) < span.total_size
 
 
-def _caption(dataset_id: str, line: bytes) -> Iterator[ProposedCaption]:
+def _caption(dataset_id: str, line: bytes) -> Iterator[TaggedCaption]:
     told = json.loads(line)
     if "file_name" in told:  # else it is the header
-        yield ProposedCaption(dataset_id=dataset_id, **told)
+        yield TaggedCaption(dataset_id=dataset_id, **told)

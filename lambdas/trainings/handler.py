@@ -11,7 +11,7 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.trainings import service
-from lambdas.trainings.captioning_schema import ProposedCaptions
+from lambdas.trainings.captioning_schema import TaggedCaptions
 from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
@@ -63,13 +63,19 @@ def list_trainings(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Training]:
-    """List trainings, newest first."""
+    """List trainings, newest first.
+
+    All of the workspace, or those of one status.
+    """
     return service.page(caller, status, limit, cursor)
 
 
 @app.get("/trainings/<training_id>", tags=["Trainings"], operation_id="getTraining")
 def get_training(caller: CurrentCaller, training_id: str) -> Training:
-    """Read a training: its status, progress, failure and LoRA."""
+    """Read a training: its status, progress, failure and LoRA.
+
+    Ask every few seconds while it runs; its container tells its progress about as often.
+    """
     return service.get(caller, training_id)
 
 
@@ -86,7 +92,10 @@ def cancel_training(caller: CurrentCaller, training_id: str) -> Training:
 def list_training_events(
     caller: CurrentCaller, training_id: str, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TrainingEvent]:
-    """List what happened to a training, newest first."""
+    """List what happened to a training, newest first.
+
+    Each change of its status, with the time and what SageMaker called it.
+    """
     return service.events(caller, training_id, limit, cursor)
 
 
@@ -170,7 +179,7 @@ def list_training_tensorboard_files(caller: CurrentCaller, training_id: str) -> 
 )
 def list_training_captions(
     caller: CurrentCaller, training_id: str, limit: Limit = 50, cursor: Cursor = None
-) -> ProposedCaptions:
+) -> TaggedCaptions:
     """List the captions that the tagger proposed.
 
     By dataset and file name; empty until a dataset is tagged, and where `captioning` wasn't set.

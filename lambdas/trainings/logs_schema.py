@@ -16,7 +16,7 @@ class LogLine(_Frozen):
     """A line that the job has printed."""
 
     number: int = Field(description="Counted from the training's first line, 1.")
-    at: datetime
+    at: datetime = Field(description="When it was printed.")
     source: Literal["container", "trainer"] = Field(
         description="The container program, or sd-scripts and what it runs on."
     )
@@ -26,7 +26,7 @@ class LogLine(_Frozen):
 class LogLines(_Frozen):
     """Lines in order."""
 
-    data: list[LogLine]
+    data: list[LogLine] = Field(description="The oldest first.")
     next_since: int = Field(
         description="Give it as `since` for what follows, now or later; lines may still come while "
         "the training runs."
@@ -43,10 +43,10 @@ class TensorBoardFile(_Frozen):
         description="Where to put it below TensorBoard's --logdir; the folder names the run."
     )
     size: int = Field(description="Bytes.")
-    download: SignedDownload
+    download: SignedDownload = Field(description="Where its bytes are.")
 
 
 class TensorBoardFiles(_Frozen):
     """The event files of a training."""
 
-    data: list[TensorBoardFile]
+    data: list[TensorBoardFile] = Field(description="One for each attempt of the job.")

@@ -22,46 +22,46 @@ _SCRIPTS: dict[FmType, tuple[str, str]] = {
 class Family(Frozen):
     """A kind of base model that can be trained."""
 
-    fm_type: FmType
-    title: str
+    fm_type: FmType = Field(description="As requests name it.")
+    title: str = Field(description="As people name it.")
     script: str = Field(description="The script of sd-scripts that trains it.")
 
 
 class InstanceOffer(Frozen):
     """An instance type that a training may run on."""
 
-    instance_type: str
-    gpus: int
-    gpu: str
+    instance_type: str = Field(description="SageMaker's name.")
+    gpus: int = Field(description="How many GPUs it has.")
+    gpu: str = Field(description="The name of its GPUs.")
     gpu_memory_gib: int = Field(description="Of each GPU.")
     preset_memory_gib: int = Field(description="Which of the presets it takes.")
-    bf16: bool
+    bf16: bool = Field(description="Whether they reckon in bfloat16.")
     price: Price | None = Field(description="null: unknown in this region.")
 
 
 class PresetOption(Frozen):
     """What a preset sets, and why."""
 
-    option: str
-    value: Any
-    reason: str
+    option: str = Field(description="The option's name.")
+    value: Any = Field(description="What the preset sets it to.")
+    reason: str = Field(description="Why.")
 
 
 class PresetOffer(Frozen):
     """What the options have that a user does not set."""
 
-    preset: Preset
-    fm_type: FmType
-    gpu_memory_gib: int
-    options: list[PresetOption]
+    preset: Preset = Field(description="As requests name it.")
+    fm_type: FmType = Field(description="For which family.")
+    gpu_memory_gib: int = Field(description="For GPUs of about so much memory, in GiB.")
+    options: list[PresetOption] = Field(description="What it sets.")
 
 
 class OptionOffer(Frozen):
     """An option of sd-scripts that users may set."""
 
-    option: str
-    section: str
-    description: str
+    option: str = Field(description="As `config_params` names it.")
+    section: str = Field(description="What it has to do with.")
+    description: str = Field(description="What it does.")
     type: str = Field(description="bool, int, float, int_or_float or str.")
     many: bool = Field(description="A list of such values.")
     per: Per | None = Field(
@@ -69,20 +69,22 @@ class OptionOffer(Frozen):
         "`subset` is for its own images and captions; a `dataset` one gives it, and those that "
         "have the same, buckets and batches of their own."
     )
-    fm_types: list[FmType]
+    fm_types: list[FmType] = Field(description="The families that have it.")
     choices: list[Any] = Field(description="Empty: any value of the type.")
-    minimum: float | None
-    maximum: float | None
-    unit: str | None
+    minimum: float | None = Field(description="The least; null: none.")
+    maximum: float | None = Field(description="The most; null: none.")
+    unit: str | None = Field(
+        description="In what it is counted; null: it is a bare number, or none."
+    )
     default: Any = Field(description="sd-scripts' own, where neither user nor preset sets it.")
 
 
 class Limits(Frozen):
     """What a request may hold at most."""
 
-    datasets: int
-    tags: int
-    max_runtime_minutes: int
+    datasets: int = Field(description="Datasets in one training.")
+    tags: int = Field(description="Tags on one training.")
+    max_runtime_minutes: int = Field(description="Minutes that a job may run.")
     active_trainings: int = Field(description="Under way at once in a workspace.")
 
 
@@ -96,16 +98,16 @@ class Arguments(Frozen):
 class TrainingOptions(Frozen):
     """What a training can be made of here."""
 
-    families: list[Family]
+    families: list[Family] = Field(description="Kinds of base models.")
     region: str | None = Field(description="Where the prices are of.")
-    default_instance_type: str
-    instance_types: list[InstanceOffer]
-    default_preset: Preset
-    presets: list[PresetOffer]
+    default_instance_type: str = Field(description="Where a training runs that names none.")
+    instance_types: list[InstanceOffer] = Field(description="Where a training may run.")
+    default_preset: Preset = Field(description="What a training takes that names none.")
+    presets: list[PresetOffer] = Field(description="By family and GPU memory.")
     sections: list[str] = Field(description="In the order to show them.")
-    options: list[OptionOffer]
-    network_args: Arguments
-    limits: Limits
+    options: list[OptionOffer] = Field(description="All that `config_params` may hold.")
+    network_args: Arguments = Field(description="What `network_args` may hold.")
+    limits: Limits = Field(description="The bounds of this deployment.")
 
 
 def training_options(settings: Settings) -> TrainingOptions:

@@ -11,19 +11,19 @@ from lambdas.trainings.schema import Frozen, Status
 class TrainingEvent(Frozen):
     """Something that happened to a training."""
 
-    id: str
-    at: datetime
-    status: Status
-    provider_status: str | None = None
-    message: str
+    id: str = Field(description="Sorts by time.")
+    at: datetime = Field(description="When it happened.")
+    status: Status = Field(description="How the training stood then.")
+    provider_status: str | None = Field(default=None, description="SageMaker's own word.")
+    message: str = Field(description="What happened, for people.")
 
 
 class RowGpu(Frozen):
     """What a GPU had at about that time."""
 
-    memory_used_mib: int | None
-    memory_total_mib: int | None
-    utilization_percent: int | None
+    memory_used_mib: int | None = Field(description="In MiB.")
+    memory_total_mib: int | None = Field(description="In MiB.")
+    utilization_percent: int | None = Field(description="In percent.")
 
 
 class MetricsRow(Frozen):
@@ -32,17 +32,19 @@ class MetricsRow(Frozen):
     After step 1,000 there are at most ten rows a second.
     """
 
-    step: int
+    step: int = Field(description="Optimizer steps done.")
     steps: int = Field(
         default=1,
         description="How many steps it stands for, of which `step` is the last; `loss` and "
         "`seconds_per_step` are their means.",
     )
-    epoch: int | None = None
-    loss: float | None = None
-    average_loss: float | None = None
-    learning_rates: dict[str, float | None] = Field(default={})
-    seconds_per_step: float | None = None
+    epoch: int | None = Field(default=None, description="Counted from 1.")
+    loss: float | None = Field(default=None, description="Of this step.")
+    average_loss: float | None = Field(default=None, description="Over the last epoch's steps.")
+    learning_rates: dict[str, float | None] = Field(
+        default={}, description="By the part of the model that they are for."
+    )
+    seconds_per_step: float | None = Field(default=None, description="Seconds that a step takes.")
     gpus: list[RowGpu] | None = Field(default=None, description="null: there is none.")
 
     def meets(self, stride: int) -> bool:
@@ -53,7 +55,7 @@ class MetricsRow(Frozen):
 class Metrics(Frozen):
     """Rows in the order of their steps."""
 
-    data: list[MetricsRow]
+    data: list[MetricsRow] = Field(description="The earliest step first.")
     next_since_step: int | None = Field(
         description="Give it as `since_step` for what follows; null: this is all there is so far."
     )
@@ -62,15 +64,15 @@ class Metrics(Frozen):
 class Checkpoint(Frozen):
     """A LoRA that the job has finished so far; size in bytes."""
 
-    file_name: str
-    epoch: int | None
-    step: int | None
-    size: int
-    sha256: str
-    download: SignedDownload
+    file_name: str = Field(description="The file's name.")
+    epoch: int | None = Field(description="The epoch at whose end it was saved.")
+    step: int | None = Field(description="The step at which it was saved.")
+    size: int = Field(description="In bytes.")
+    sha256: str = Field(description="Of the file, in hex.")
+    download: SignedDownload = Field(description="Where its bytes are.")
 
 
 class Checkpoints(Frozen):
     """The LoRAs of a training in the order of their steps."""
 
-    data: list[Checkpoint]
+    data: list[Checkpoint] = Field(description="The earliest first.")

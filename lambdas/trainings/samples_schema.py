@@ -62,13 +62,21 @@ class NewSamplePrompt(BaseModel):
     prompt: _Prompt = Field(
         description="(word:1.2) gives a word weight.", examples=["tusiji, a rabbit on the moon"]
     )
-    negative_prompt: _Text | None = None
+    negative_prompt: _Text | None = Field(default=None, description="What is not to be seen.")
     width: _Side | None = Field(
-        default=None, description="A multiple of 8; absent: 512 for SD 1.5, 1024 for SDXL."
+        default=None,
+        description="In pixels, a multiple of 8; absent: 512 for SD 1.5, 1024 for SDXL.",
     )
     height: _Side | None = Field(default=None, description="As width.")
-    steps: int = Field(default=30, ge=1, le=150, strict=True)
-    cfg_scale: float = Field(default=7.5, ge=0, le=30, allow_inf_nan=False, strict=True)
+    steps: int = Field(default=30, ge=1, le=150, strict=True, description="Sampling steps.")
+    cfg_scale: float = Field(
+        default=7.5,
+        ge=0,
+        le=30,
+        allow_inf_nan=False,
+        strict=True,
+        description="How closely the prompt is followed.",
+    )
     seed: int = Field(
         default=42,
         ge=0,
@@ -86,14 +94,14 @@ class SamplePrompt(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    prompt: str
-    negative_prompt: str | None
-    width: int
-    height: int
-    steps: int
-    cfg_scale: float
-    seed: int
-    sampler: str
+    prompt: str = Field(description="What is drawn.")
+    negative_prompt: str | None = Field(description="What is not to be seen.")
+    width: int = Field(description="In pixels.")
+    height: int = Field(description="In pixels.")
+    steps: int = Field(description="Sampling steps.")
+    cfg_scale: float = Field(description="How closely the prompt is followed.")
+    seed: int = Field(description="Of the noise that it begins with.")
+    sampler: str = Field(description="How it is drawn, in sd-scripts' words.")
 
 
 class Sample(BaseModel):
@@ -101,13 +109,13 @@ class Sample(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    file_name: str
+    file_name: str = Field(description="The file's name.")
     step: int = Field(description="0: before the first step.")
-    epoch: int
+    epoch: int = Field(description="The epoch after which it was drawn.")
     prompt_index: int = Field(description="The prompt's place in sample_prompts, from 0.")
-    prompt: SamplePrompt | None
+    prompt: SamplePrompt | None = Field(description="What was asked for.")
     size: int = Field(description="Bytes.")
-    download: SignedDownload
+    download: SignedDownload = Field(description="Where its bytes are.")
 
 
 class Samples(BaseModel):
@@ -115,7 +123,7 @@ class Samples(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    data: list[Sample]
+    data: list[Sample] = Field(description="The earliest first.")
     next_cursor: str | None = Field(
         default=None, description="Give it as `cursor` for what follows; null: this was the last."
     )

@@ -108,7 +108,11 @@ class NewTraining(Request):
         default=None, description="When given it must agree with the base model's."
     )
     model: Reference = Field(description="The base model: a checkpoint's id or name.")
-    datasets: list[DatasetChoice] = Field(min_length=1, max_length=MOST_DATASETS)
+    datasets: list[DatasetChoice] = Field(
+        min_length=1,
+        max_length=MOST_DATASETS,
+        description="What it is trained on; each dataset may come several times.",
+    )
     continue_from: Reference | None = Field(
         default=None,
         description="A finished LoRA's id or name, to be trained further: of the base model's "
@@ -174,7 +178,7 @@ class BucketUsed(Frozen):
     resolution: Annotated[list[int], Field(min_length=2, max_length=2)] = Field(
         description="Width and height."
     )
-    images: int
+    images: int = Field(description="How many images fall into it.")
     samples: int = Field(description="Images times their repeats.")
     group: int = Field(
         default=0, description="Whose bucket it is: the number that `datasets` have in `groups`."
@@ -191,9 +195,9 @@ class Steps(Frozen):
         description="What is seen of regularisation sets besides, as often as it takes to be as "
         "many.",
     )
-    steps_per_epoch: int
-    epochs: int
-    total_steps: int
+    steps_per_epoch: int = Field(description="Optimizer steps in one epoch.")
+    epochs: int = Field(description="How many epochs.")
+    total_steps: int = Field(description="Optimizer steps in all.")
     buckets: list[BucketUsed] = Field(
         default=[],
         description="Where each image falls, the 1,000 fullest; empty where sizes aren't known.",
@@ -206,17 +210,19 @@ class Steps(Frozen):
 class ModelUsed(Frozen):
     """The base model of a training."""
 
-    id: str
-    name: str
-    file_name: str
+    id: str = Field(description="`mdl_` and a ULID.")
+    name: str = Field(description="Its name when the training was made.")
+    file_name: str = Field(description="The file's name.")
 
 
 class Continued(Frozen):
     """What a training goes on from: a finished LoRA, or another training's saved state."""
 
-    kind: Literal["lora", "state"] = "lora"
+    kind: Literal["lora", "state"] = Field(
+        default="lora", description="A finished LoRA, or a saved state."
+    )
     id: str = Field(description="The LoRA's, or the training's whose state it is.")
-    name: str
+    name: str = Field(description="Its name when the training was made.")
     file_name: str | None = Field(default=None, description="The LoRA's file.")
     step: int = Field(default=0, description="After which step of the other training it began.")
     epoch: int = Field(default=0, description="After which epoch.")
@@ -225,18 +231,20 @@ class Continued(Frozen):
 class DatasetUsed(Frozen):
     """A dataset as a training takes it, or one of its subsets where it has several."""
 
-    id: str
-    name: str
-    folder: str
+    id: str = Field(description="`ds_` and a ULID.")
+    name: str = Field(description="Its name when the training was made.")
+    folder: str = Field(description="The folder in which the job finds it.")
     subset: int | None = Field(
         default=None,
         description="Which of the dataset's subsets it is, from 0; null: it has one alone.",
     )
-    repeats: int
-    subject: str
-    caption_policy: CaptionPolicy
-    images: int
-    regularisation: bool = False
+    repeats: int = Field(description="How often it is repeated within one epoch.")
+    subject: str = Field(description="What an image without caption is trained on.")
+    caption_policy: CaptionPolicy = Field(description="What of an image without caption.")
+    images: int = Field(description="How many images it has.")
+    regularisation: bool = Field(
+        default=False, description="Whether it only holds the model to what it knew."
+    )
     options: dict[str, Any] = Field(
         default={}, description="What it has otherwise than config_params."
     )
@@ -250,20 +258,20 @@ class DatasetUsed(Frozen):
 class Gpu(Frozen):
     """A GPU of the job's; null is what it does not tell."""
 
-    index: int
-    name: str
-    memory_total_mib: int | None
-    memory_used_mib: int | None
+    index: int = Field(description="Counted from 0.")
+    name: str = Field(description="As its driver tells it.")
+    memory_total_mib: int | None = Field(description="In MiB.")
+    memory_used_mib: int | None = Field(description="In MiB.")
     memory_peak_mib: int | None = Field(
         description="The most that was in use, looked at every 5 seconds."
     )
-    utilization_percent: int | None
+    utilization_percent: int | None = Field(description="In percent.")
 
 
 class StoppedEarly(Frozen):
     """Where a training was ended since its loss fell no more."""
 
-    after_epoch: int
+    after_epoch: int = Field(description="The last epoch that was trained.")
     best_epoch: int = Field(description="Whose LoRA became the training's.")
 
 
@@ -277,29 +285,33 @@ class Progress(Frozen):
         "capacity was taken back) or failed."
     )
     engine: str | None = Field(description="`kohya`, or `rehearsal` where nothing is learnt.")
-    step: int
-    total_steps: int | None
-    epoch: int | None
-    total_epochs: int | None
-    loss: float | None
-    average_loss: float | None
-    seconds_per_step: float | None
-    seconds_remaining: float | None
+    step: int = Field(description="Optimizer steps done.")
+    total_steps: int | None = Field(description="Optimizer steps in all.")
+    epoch: int | None = Field(description="Counted from 1.")
+    total_epochs: int | None = Field(description="Epochs in all.")
+    loss: float | None = Field(description="Of the last step.")
+    average_loss: float | None = Field(description="Over the last epoch's steps.")
+    seconds_per_step: float | None = Field(description="Seconds that a step takes.")
+    seconds_remaining: float | None = Field(description="Seconds that are left, as things stand.")
     gpus: list[Gpu] | None = Field(default=None, description="null: there is none.")
     images_captioned: int | None = Field(
         default=None, description="Images that the tagger has done; null: nothing to caption."
     )
-    images_to_caption: int | None = None
-    stopped_early: StoppedEarly | None = None
-    updated_at: datetime
+    images_to_caption: int | None = Field(
+        default=None, description="Images that the tagger has still to look at."
+    )
+    stopped_early: StoppedEarly | None = Field(
+        default=None, description="Where it was ended since its loss fell no more."
+    )
+    updated_at: datetime = Field(description="When the container told it.")
 
 
 class Failure(Frozen):
     """Why a training failed and what to do."""
 
-    code: str
-    message: str
-    advice: str
+    code: str = Field(description="Stable and for programs.")
+    message: str = Field(description="What happened, for people.")
+    advice: str = Field(description="What to do about it.")
     log_tail: list[str] = Field(
         default=[], description="The last lines of the trainer's log, at most 20; cut when long."
     )
@@ -308,15 +320,17 @@ class Failure(Frozen):
 class Training(Frozen):
     """A training and how it stands."""
 
-    id: str
-    name: str
-    status: Status
+    id: str = Field(description="`trn_` and a ULID.")
+    name: str = Field(
+        description="Unique among the trainings of the workspace, and its LoRA's name."
+    )
+    status: Status = Field(description="How it stands; a final status never changes.")
     provider_status: str | None = Field(
         default=None, description="SageMaker's own words, `InProgress/Downloading` say."
     )
-    fm_type: FmType
-    model: ModelUsed
-    datasets: list[DatasetUsed]
+    fm_type: FmType = Field(description="The family of the base model.")
+    model: ModelUsed = Field(description="The base model.")
+    datasets: list[DatasetUsed] = Field(description="What it is trained on.")
     continue_from: Continued | None = Field(
         default=None, description="What it was to train further."
     )
@@ -324,22 +338,30 @@ class Training(Frozen):
         default=None, description="How captions were proposed; null: not asked for."
     )
     keep_state: bool = Field(default=False, description="Whether state is kept to go on from.")
-    early_stop: EarlyStop | None = None
-    instance_type: str
+    early_stop: EarlyStop | None = Field(
+        default=None, description="When it ends because its loss falls no more."
+    )
+    instance_type: str = Field(description="SageMaker's name of the machine.")
     preset: Preset | None = Field(default=None, description="null: made before presets.")
-    spot: bool
+    spot: bool = Field(description="Whether it runs on spot capacity.")
     interruptions: int = Field(default=0, description="How often its spot machine was taken away.")
-    max_runtime_minutes: int
-    config_params: dict[str, Any]
-    sample_prompts: list[SamplePrompt] = []
-    tags: dict[str, str]
-    steps: Steps
+    max_runtime_minutes: int = Field(description="Minutes after which it is stopped.")
+    config_params: dict[str, Any] = Field(
+        description="The options of sd-scripts that it is trained with."
+    )
+    sample_prompts: list[SamplePrompt] = Field(
+        default=[], description="What is drawn while it runs."
+    )
+    tags: dict[str, str] = Field(description="Put on the SageMaker job as well.")
+    steps: Steps = Field(description="How much work it is.")
     progress: Progress | None = Field(default=None, description="null until the job tells.")
-    failure: Failure | None = None
+    failure: Failure | None = Field(default=None, description="Why it failed; null unless it did.")
     lora_id: str | None = Field(default=None, description="The model that came out of it.")
     job_name: str = Field(description="The SageMaker training job.")
     billable_seconds: int | None = Field(default=None, description="What SageMaker charges for.")
-    created_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    updated_at: datetime
+    created_at: datetime = Field(description="When it was asked for.")
+    started_at: datetime | None = Field(
+        default=None, description="When its job began; null before."
+    )
+    ended_at: datetime | None = Field(default=None, description="When it ended; null before.")
+    updated_at: datetime = Field(description="When it last changed.")

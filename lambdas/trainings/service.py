@@ -20,7 +20,7 @@ from lambdas.trainings import (
     results,
     transitions,
 )
-from lambdas.trainings.captioning_schema import ProposedCaptions
+from lambdas.trainings.captioning_schema import TaggedCaptions
 from lambdas.trainings.estimate import estimate_of
 from lambdas.trainings.job_datasets import job_datasets
 from lambdas.trainings.job_schema import Job, JobEarlyStop, JobLora, JobModel, JobState
@@ -178,7 +178,7 @@ def tensorboard(caller: Caller, training_id: str) -> TensorBoardFiles:
 
 def proposed_captions(
     caller: Caller, training_id: str, limit: int, cursor: str | None
-) -> ProposedCaptions:
+) -> TaggedCaptions:
     """Return one page of the captions that the tagger proposed.
 
     Raises InvalidRequest when the cursor belongs to another list.

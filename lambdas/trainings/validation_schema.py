@@ -44,23 +44,23 @@ class Correction(Frozen):
     option: str = Field(description="The option as sd-scripts calls it, or the section.")
     given: _Told = Field(description="What was written; with its name where that was another.")
     taken: _Told = Field(description="What it was read as; null: it was left out.")
-    why: str
+    why: str = Field(description="Why it was read so.")
 
 
 class Price(Frozen):
     """What an hour of an instance costs on demand, and where that comes from."""
 
-    usd_per_hour: float
-    region: str
+    usd_per_hour: float = Field(description="US dollars an hour, on demand.")
+    region: str = Field(description="The AWS region that it is for.")
     as_of: str | None = Field(description="A date or a month; null for the deployment's own.")
-    source: str
+    source: str = Field(description="Where it comes from.")
 
 
 class SpotCost(Frozen):
     """What a training may cost on spot capacity; its discount is known only afterwards."""
 
-    usd_least: float
-    usd_most: float
+    usd_least: float = Field(description="US dollars, at the highest discount.")
+    usd_most: float = Field(description="US dollars, without a discount.")
 
 
 class Estimate(Frozen):
@@ -68,12 +68,14 @@ class Estimate(Frozen):
 
     seconds: float | None = Field(description="Of training alone, from a measured speed.")
     usd: float | None = Field(description="For those seconds, on demand.")
-    spot: SpotCost | None
+    spot: SpotCost | None = Field(
+        description="What it may cost on spot capacity; null: not asked for, or unknown."
+    )
     usd_at_most: float | None = Field(
         description="For max_runtime_minutes on demand: the job is stopped after them."
     )
-    price: Price | None
-    notes: list[str]
+    price: Price | None = Field(description="What the instance costs.")
+    notes: list[str] = Field(description="Why something is unknown.")
 
 
 class Validation(Frozen):
@@ -86,15 +88,17 @@ class Validation(Frozen):
     )
     errors: list[Fault] = Field(description="All that must change before it can start.")
     warnings: list[Fault] = Field(description="What would start, and is hardly what is meant.")
-    corrections: list[Correction]
-    fm_type: FmType | None
-    instance_type: str
-    preset: Preset
+    corrections: list[Correction] = Field(
+        description="What was read otherwise than it was written."
+    )
+    fm_type: FmType | None = Field(description="The family of the base model.")
+    instance_type: str = Field(description="Where it would run.")
+    preset: Preset = Field(description="What the options are completed with.")
     config_params: dict[str, Any] = Field(description="The options that would be trained with.")
     datasets: list[DatasetUsed] = Field(
         description="The datasets as they would be trained on, less those that can't be."
     )
     sample_prompts: list[SamplePrompt] = Field(description="With what the requests left open.")
     toml: str = Field(description="The same as sd-scripts' --config_file, by section.")
-    steps: Steps | None
-    estimate: Estimate
+    steps: Steps | None = Field(description="How much work it would be.")
+    estimate: Estimate = Field(description="How long it would take and what it would cost.")

@@ -28,7 +28,7 @@ from kohya_trainer.safetensors_file import read_header as container_header
 from lambdas.models.inspection import inspect
 from lambdas.models.safetensors import read_header
 from lambdas.trainings import failures
-from lambdas.trainings.captioning_schema import ProposedCaption
+from lambdas.trainings.captioning_schema import TaggedCaption
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.logs_schema import LogLine
 from lambdas.trainings.repository import captions_key
@@ -186,7 +186,7 @@ def test_what_the_tagger_proposed_the_api_can_read(tmp_path: Path) -> None:
     ProposalShelf(paths, parse_job(JOB).datasets[0], captioning).keep([proposal])
 
     line = (paths.captions / "ds_1" / "captions.jsonl").read_bytes().splitlines()[1]
-    read = ProposedCaption(dataset_id="ds_1", **json.loads(line))
+    read = TaggedCaption(dataset_id="ds_1", **json.loads(line))
 
     assert (read.file_name, read.tags) == ("图 1.png", ["smile", "1girl"])
     assert (read.caption, read.tagger) == ("tusiji, smile, 1girl", "wd")

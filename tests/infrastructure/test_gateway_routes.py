@@ -65,7 +65,7 @@ def test_each_route_needs_a_token_unless_the_contract_says_otherwise(deployed, c
 
     open_routes = {route for route in contract if "security" not in paths[route[0]][route[1]]}
 
-    assert open_routes == {("/health", "get")}
+    assert open_routes == {("/docs", "get"), ("/health", "get"), ("/openapi.json", "get")}
     assert all(
         paths[path][method]["security"] == [{"bearer": []}]
         for path, method in set(contract) - open_routes

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas import openapi
+from contract import document
 from lambdas.trainings import estimate, kohya, prices
 from lambdas.trainings.dataset_groups import Group
 from lambdas.trainings.instances import INSTANCE_TYPES
@@ -202,7 +202,7 @@ def test_the_contract_types_the_options_that_datasets_may_have() -> None:
     assert set(schema["properties"]) == set(dataset_options()) < set(open_options())
     assert "share buckets" in schema["properties"]["train_batch_size"]["description"]
     assert "share buckets" not in schema["properties"]["flip_aug"]["description"]
-    drafts = openapi.contract()["components"]["schemas"]
+    drafts = document.contract()["components"]["schemas"]
     assert len(drafts["DatasetChoice"]["properties"]["options"]["anyOf"]) == 1
     assert len(drafts["DatasetDraft"]["properties"]["options"]["anyOf"]) == 2
 
@@ -224,7 +224,7 @@ def test_the_contract_types_every_open_option_and_no_other() -> None:
 
 
 def test_the_contract_is_strict_for_create_and_open_for_validate() -> None:
-    schemas = openapi.contract()["components"]["schemas"]
+    schemas = document.contract()["components"]["schemas"]
     forms = {
         name: [json.dumps(one) for one in schemas[name]["properties"]["config_params"]["anyOf"]]
         for name in ("NewTraining", "TrainingDraft")
