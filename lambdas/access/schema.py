@@ -35,6 +35,9 @@ class Token(BaseModel):
     role: Role
     created_at: datetime
     expires_at: datetime
+    last_used_at: datetime | None = Field(
+        default=None, description="To ten minutes; null: it was not used since it was made."
+    )
 
 
 class TokenWithSecret(Token):
@@ -52,6 +55,7 @@ class Grant(BaseModel):
     role: Role
     token_id: str
     valid_until: int = Field(description="Seconds since 1970.")
+    used_at: int = Field(default=0, description="When it was last noted, in seconds since 1970.")
 
 
 class Health(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lambdas.core import pending
+from lambdas.core import pending, stored
 from lambdas.core.errors import ServiceError
 from lambdas.core.idempotency import Attempt
 from lambdas.core.names import name_taken
@@ -32,8 +32,11 @@ def insert(
     attempt: Attempt,
     *others: Write,
     waits_for: Kind | None = None,
+    most_bytes: int | None = None,
 ) -> str | None:
     """Keep a new dataset: its files first, then the record, name and idempotency as one.
+
+    `most_bytes` is what it counts for until it is known how large it is.
 
     Returns the id of the dataset that another attempt with the same key made first. Raises Conflict
     when the name is in use, ConditionFailed when one of the others can't be written. Of this one
@@ -41,7 +44,7 @@ def insert(
     been kept.
     """
     made = [(dataset, files)]
-    return insert_all(workspace, made, attempt, *others, waits_for=waits_for)
+    return insert_all(workspace, made, attempt, *others, waits_for=waits_for, most_bytes=most_bytes)
 
 
 def insert_all(
@@ -50,6 +53,7 @@ def insert_all(
     attempt: Attempt,
     *others: Write,
     waits_for: Kind | None = None,
+    most_bytes: int | None = None,
 ) -> str | None:
     """Keep new datasets as `insert` does, all or none.
 
@@ -68,6 +72,10 @@ def insert_all(
             *puts,
             *others,
             taken=name_taken("dataset", made[0][0].name),
+            sizes=stored.new(
+                workspace,
+                {one.id: one.total_bytes if most_bytes is None else most_bytes for one, _ in made},
+            ),
         )
     except (ServiceError, ConditionFailed) as error:
         _delete_lists(workspace, lists)

@@ -6,7 +6,7 @@ the schedule finds it (`sweep`).
 
 from datetime import datetime, timedelta
 
-from lambdas.core import aws, clock, table
+from lambdas.core import audit, aws, clock, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.names import name_taken
@@ -156,7 +156,9 @@ def _settle(workspace: str, model: Model) -> None:
         if ready
         else Delete(lock, "#id = :id", {"id": model.id})
     )
+    cleared = [] if ready else stored.settled(workspace, model.id, 0)
+    audit.came_to("done" if ready else "invalid")
     try:
-        table.transact([update, other])
+        table.transact([update, other, *cleared])
     except ConditionFailed as error:
         raise changed_meanwhile() from error

@@ -203,11 +203,6 @@ def uses_of(training: Training) -> list[Put]:
     return [Put({"pk": f"{one}#use", "sk": training.id}, condition=None) for one in each]
 
 
-def use_key(workspace: str) -> Key:
-    """Return where the workspace's counts lie."""
-    return Key(f"{workspace}#workspace", "use")
-
-
 def facet_of(workspace: str, status: Status) -> str:
     """Return the facet under which trainings of a status are listed."""
     return f"{workspace}#training#{status}"
