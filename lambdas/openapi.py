@@ -24,7 +24,7 @@ _DESCRIPTION = (
 _PROBLEMS = {
     "400": "The request can't be read.",
     "401": "The bearer token is missing, unknown, revoked or expired.",
-    "403": "The token's role does not allow this.",
+    "403": "The token's role does not allow this, or a limit of the workspace is reached.",
     "404": "There is no such thing in this workspace.",
     "409": "A name in use, or a state that does not allow this.",
     "412": "It changed since the ETag that If-Match names.",

@@ -7,12 +7,11 @@ prints one line of JSON: workspace, token, role, expires_at.
 
 import argparse
 import json
-import os
 import re
 
 from lambdas.access import service, workspaces
 from lambdas.access.schema import WORKSPACE_PATTERN, NewToken
-from lambdas.core import audit
+from lambdas.core import audit, settings
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import ulid
 
@@ -25,8 +24,7 @@ def main() -> None:
     parser.add_argument("--name", default="first token")
     parser.add_argument("--days", type=int, default=365, help="until it expires")
     arguments = parser.parse_args()
-    os.environ.setdefault("BUCKET_NAME", "unused")
-    os.environ.setdefault("DEPLOYMENT", "unused")
+    settings.of_operator()
     workspaces.make(arguments.workspace)
     request = NewToken(name=arguments.name, role=arguments.role, expires_in_days=arguments.days)
     attempt = Attempt.of(arguments.workspace, None, "bootstrap", request)

@@ -8,13 +8,13 @@ line of JSON: the workspace and what is set for it. It holds from the next reque
 
 import argparse
 import json
-import os
 import re
 import sys
 from typing import Any
 
 from lambdas.access import workspaces
 from lambdas.access.schema import WORKSPACE_PATTERN
+from lambdas.core import settings
 from lambdas.core.errors import NotFound
 
 _OPTIONS = {
@@ -34,8 +34,7 @@ def main() -> None:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=kind, default="", metavar="N", help=what)
     arguments = vars(parser.parse_args())
-    for name in ("BUCKET_NAME", "DEPLOYMENT"):
-        os.environ.setdefault(name, "unused")
+    settings.of_operator()
     changes = {name: arguments[name] for name in _OPTIONS if arguments[name] != ""}
     try:
         limits = workspaces.set_limits(arguments["workspace"], changes)
