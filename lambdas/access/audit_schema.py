@@ -8,11 +8,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lambdas.core.audit import Outcome
 
+_TIME = {"format": "date-time"}
 Since = Annotated[
-    datetime | None,
-    Query(description="Only events from this time on, ISO 8601; absent: all that are kept."),
+    str | None,
+    Query(
+        max_length=40,
+        json_schema_extra=_TIME,
+        description="Only events from this time on, ISO 8601; absent: all that are kept.",
+    ),
 ]
-Until = Annotated[datetime | None, Query(description="Only events up to this time, ISO 8601.")]
+Until = Annotated[
+    str | None,
+    Query(
+        max_length=40,
+        json_schema_extra=_TIME,
+        description="Only events up to this time, ISO 8601.",
+    ),
+]
 OfAction = Annotated[
     str | None,
     Query(

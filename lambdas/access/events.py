@@ -14,8 +14,8 @@ _LAST = "\x7f"
 
 def page(
     caller: Caller,
-    since: datetime | None,
-    until: datetime | None,
+    since: str | None,
+    until: str | None,
     action: str | None,
     token_id: str | None,
     limit: int,
@@ -23,7 +23,7 @@ def page(
 ) -> pages.Page[AuditEvent]:
     """Return one page of events, newest first.
 
-    Raises Unprocessable for times without a zone, or the later first.
+    Raises Unprocessable for what is no time with a zone, or the later first.
     """
     first, last = _span(since, until)
     scope = f"audit:{action}:{token_id}"
@@ -43,18 +43,28 @@ def page(
     )
 
 
-def _span(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+def _span(since: str | None, until: str | None) -> tuple[datetime, datetime]:
     """Return from when to when events are asked for; those past their time count as gone."""
-    given = {"query:since": since, "query:until": until}
+    first, last = _moment(since), _moment(until)
+    given = {"since": (since, first), "until": (until, last)}
     faults = [
-        Fault(name, "say the zone, too: 2026-11-22T12:00:00Z")
-        for name, moment in given.items()
-        if moment and moment.tzinfo is None
+        Fault(f"query:{name}", "give a time with its zone, as in 2026-11-22T12:00:00Z")
+        for name, (text, moment) in given.items()
+        if text is not None and moment is None
     ]
-    if since and until and not faults and until < since:
-        faults = [Fault("query:until", "is before since")]
+    if first and last and last < first:
+        faults = [Fault("query:until", "is before since: exchange the two")]
     if faults:
         raise Unprocessable("This is no span of time.", faults=faults)
     # TTL lags by up to days.
     oldest = clock.now() - timedelta(days=audit.Settings.load().audit_days)
-    return max(since or oldest, oldest), until or clock.now()
+    return max(first or oldest, oldest), last or clock.now()
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return a time that says its zone, None for any other text."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

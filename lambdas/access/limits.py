@@ -32,10 +32,10 @@ def main() -> None:
     for name, what in _OPTIONS.items():
         kind = _count if name == "active_trainings" else _amount
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=kind, default="", metavar="N", help=what)
+        parser.add_argument(option, type=kind, default=argparse.SUPPRESS, metavar="N", help=what)
     arguments = vars(parser.parse_args())
     settings.of_operator()
-    changes = {name: arguments[name] for name in _OPTIONS if arguments[name] != ""}
+    changes = {name: arguments[name] for name in _OPTIONS if name in arguments}
     try:
         limits = workspaces.set_limits(arguments["workspace"], changes)
     except NotFound as error:

@@ -15,6 +15,16 @@ class Used(BaseModel):
     left: float | None = Field(description="null: there is no limit.")
 
 
+class Counted(BaseModel):
+    """How many of something there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    used: int
+    limit: int | None = Field(description="null: there is none.")
+    left: int | None = Field(description="null: there is no limit.")
+
+
 class Workspace(BaseModel):
     """A workspace: what it uses, and what it may use."""
 
@@ -28,7 +38,7 @@ class Workspace(BaseModel):
         examples=["2026-11"],
     )
     resets_at: datetime = Field(description="When the next month begins, with nothing used.")
-    active_trainings: Used = Field(description="Trainings that have not ended.")
+    active_trainings: Counted = Field(description="Trainings that have not ended.")
     gpu_hours: Used = Field(
         description="Hours times GPUs: what SageMaker billed for trainings that have ended, and "
         "max_runtime_minutes for each that has not, the most that it may take."
@@ -36,7 +46,7 @@ class Workspace(BaseModel):
     usd: Used = Field(
         description="US dollars, likewise, of trainings whose instance type has a known price."
     )
-    stored_bytes: Used = Field(
+    stored_bytes: Counted = Field(
         description="Of datasets and models, as they were declared when they were made, then as "
         "they are; what trainings leave beside their LoRA is not counted."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.access.workspace_schema import Used, Workspace
+from lambdas.access.workspace_schema import Counted, Used, Workspace
 from lambdas.core import clock, table, use
 from lambdas.core.attributes import Item
 from lambdas.core.errors import NotFound
@@ -42,10 +42,10 @@ def read(workspace: str) -> Workspace:
         created_at=made["created_at"],
         month=month,
         resets_at=use.month_after(month),
-        active_trainings=_used(counted.get("active_trainings", 0), limits.active_trainings),
+        active_trainings=_counted(counted.get("active_trainings", 0), limits.active_trainings),
         gpu_hours=_used(of_month.get("gpu_seconds", 0) / _HOUR, limits.gpu_hours),
         usd=_used(of_month.get("usd_micros", 0) / _MICROS, limits.usd),
-        stored_bytes=_used(counted.get("stored_bytes", 0), limits.stored_bytes),
+        stored_bytes=_counted(counted.get("stored_bytes", 0), limits.stored_bytes),
     )
 
 
@@ -77,6 +77,10 @@ def _setting(workspace: str, limits: Item, set_before: str | None) -> Update:
     return Update(
         use.use_key(workspace), "SET #limits = :limits, #limits_set_at = :now", values, condition
     )
+
+
+def _counted(used: int, most: int | None) -> Counted:
+    return Counted(used=used, limit=most, left=None if most is None else max(most - used, 0))
 
 
 def _used(used: float, most: float | None) -> Used:

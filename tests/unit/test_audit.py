@@ -139,9 +139,7 @@ def test_events_come_in_pages(query: dict[str, str]) -> None:
 
 
 def test_a_span_that_is_none_is_told() -> None:
-    backwards = ACCESS.get(
-        "/audit", since="2026-01-02T00:00:00Z", until="2026-01-01T00:00:00Z"
-    )
+    backwards = ACCESS.get("/audit", since="2026-01-02T00:00:00Z", until="2026-01-01T00:00:00Z")
     no_zone = ACCESS.get("/audit", since="2026-01-02T00:00:00")
     misspelt = ACCESS.get("/audit", actions="createModel")
 
