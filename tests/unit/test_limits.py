@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -231,10 +232,8 @@ def test_counters_are_the_sum_of_what_there_is_wherever_the_process_dies(
         ):
             aws_calls.reset()
             aws_calls.kill_before = call
-            try:
+            with suppress(Killed):
                 client.post(path, body, key=f"{path}-{call}")
-            except Killed:
-                pass
             aws_calls.reset()
             there = [
                 *(one["total_bytes"] for one in DATASETS.get("/datasets").body["data"]),
