@@ -76,7 +76,7 @@ def test_the_object_may_come_as_text_from_the_command_line(load):
         ("max_active_trainings", 0),
         ("max_gpu_hours_per_month", -1),
         ("max_usd_per_month", "much"),
-        ("max_stored_gb", float("nan")),
+        ("max_stored_gb", -0.5),
         ("audit_days", 0),
         ("subnet_ids", ["vpc-0a1b2c3d"]),
         ("subnet_ids", "subnet-0a1b2c3d"),
