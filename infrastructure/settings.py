@@ -24,7 +24,8 @@ WorkspaceName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")]
 FolderUri = Annotated[
     str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$]+/)*$", max_length=1000)
 ]
-Amount = Annotated[float, Field(ge=0, lt=10**9, allow_inf_nan=False)]
+# CDK drops what is null in a context.
+Amount = Annotated[float, Field(ge=0, lt=10**9, allow_inf_nan=False)] | Literal["none"]
 Price = Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)]
 
 
@@ -60,14 +61,14 @@ class DeploymentSettings(BaseModel):
     )
     # What a workspace may use that has no limits of its own; see docs/guides/access.md.
     max_active_trainings: int = Field(20, ge=1, le=1000, description="a number from 1 to 1000")
-    max_gpu_hours_per_month: Amount | None = Field(
-        500, description="a number of GPU hours from 0, or null for no limit"
+    max_gpu_hours_per_month: Amount = Field(
+        500, description='a number of GPU hours from 0, or "none" for no limit'
     )
-    max_usd_per_month: Amount | None = Field(
-        1000, description="a number of US dollars from 0, or null for no limit"
+    max_usd_per_month: Amount = Field(
+        1000, description='a number of US dollars from 0, or "none" for no limit'
     )
-    max_stored_gb: Amount | None = Field(
-        2000, description="a number of gigabytes from 0, or null for no limit"
+    max_stored_gb: Amount = Field(
+        2000, description='a number of gigabytes from 0, or "none" for no limit'
     )
     audit_days: int = Field(90, ge=1, le=3650, description="a number of days from 1 to 3650")
     subnet_ids: tuple[SubnetId, ...] = Field(
@@ -146,7 +147,7 @@ def limits_environment(settings: DeploymentSettings) -> dict[str, str]:
     return {
         "MAX_ACTIVE_TRAININGS": str(settings.max_active_trainings),
         "AUDIT_DAYS": str(settings.audit_days),
-        **{name: "" if limit is None else f"{limit:.15g}" for name, limit in most.items()},
+        **{name: "" if limit == "none" else f"{limit:.15g}" for name, limit in most.items()},
     }
 
 

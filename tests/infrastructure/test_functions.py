@@ -127,7 +127,7 @@ def test_the_settings_reach_the_functions(synthesize_with):
             volume_size_gb=50,
             max_active_trainings=3,
             max_gpu_hours_per_month=12.5,
-            max_usd_per_month=None,
+            max_usd_per_month="none",
             audit_days=7,
             subnet_ids=["subnet-0a1b2c3d", "subnet-1a1b2c3d"],
             security_group_ids=["sg-0a1b2c3d"],
