@@ -11,7 +11,7 @@ SYNTH_INPUTS := $(shell find infrastructure lambdas training_container -type f \
 	requirements/lambdas.txt requirements/asset_worker.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test fault-test check format synth openapi examples lint-openapi openapi-diff token kohya kohya-model kohya-tagger kohya-test \
+.PHONY: help setup demo run test fault-test check format synth openapi examples lint-openapi openapi-diff token limits kohya kohya-model kohya-tagger kohya-test \
 	image-smoke bench clean
 
 help: ## List what can be done
@@ -56,6 +56,11 @@ token: $(VENV)/.ready ## Make a workspace and a token in AWS: WORKSPACE=acme TAB
 	@test -n "$(WORKSPACE)" || { echo "Say which workspace: make token WORKSPACE=acme TABLE_NAME=<output of the stack>" >&2; exit 2; }
 	@test -n "$(TABLE_NAME)" || { echo "Say which table: TABLE_NAME is an output of the stack" >&2; exit 2; }
 	@TABLE_NAME="$(TABLE_NAME)" $(BIN)/python -m lambdas.access.bootstrap --workspace "$(WORKSPACE)"
+
+limits: $(VENV)/.ready ## Set what a workspace may use: WORKSPACE=acme TABLE_NAME=... ARGS="--gpu-hours 200 --usd none"
+	@test -n "$(WORKSPACE)" || { echo "Say which workspace: make limits WORKSPACE=acme TABLE_NAME=<output of the stack>" >&2; exit 2; }
+	@test -n "$(TABLE_NAME)" || { echo "Say which table: TABLE_NAME is an output of the stack" >&2; exit 2; }
+	@TABLE_NAME="$(TABLE_NAME)" $(BIN)/python -m lambdas.access.limits --workspace "$(WORKSPACE)" $(ARGS)
 
 fault-test: $(VENV)/.ready ## Kill the functions before every call to AWS, not only every third (minutes)
 	@LORASTACK_TEST_EVERY_CALL=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/unit $(ARGS)

@@ -56,6 +56,10 @@ CODES: dict[str, Meaning] = {
         "The workspace has nothing of this id; what another workspace has is not told apart.",
         "Look the id up in the list.",
     ),
+    "no_edit": Meaning(
+        "The captions of the dataset were never changed as a whole.",
+        "Change them with `POST /datasets/{dataset_id}/captions/edit`, and this tells how far it is.",
+    ),
     "route_not_found": Meaning("No route has this path.", "Correct the path; all begin with /v1."),
     "image_not_found": Meaning(
         "The dataset has no such image, or was not checked yet.",
@@ -197,6 +201,22 @@ CODES: dict[str, Meaning] = {
     "too_many_trainings": Meaning(
         "As many trainings are under way in the workspace as its limit allows.",
         "Wait for one to end or cancel one.",
+    ),
+    "gpu_hours_limit": Meaning(
+        "The training may take more GPU hours than the workspace has left this month: a training "
+        "reserves its `max_runtime_minutes`, and its end gives back what it did not take.",
+        "Give a shorter `max_runtime_minutes`, wait for trainings to end or for the next month, or "
+        "ask the operator for more.",
+    ),
+    "usd_limit": Meaning(
+        "The training may cost more US dollars than the workspace has left this month; reserved "
+        "and given back as GPU hours are.",
+        "Give a shorter `max_runtime_minutes` or a smaller `instance_type`, wait, or ask the "
+        "operator for more.",
+    ),
+    "storage_limit": Meaning(
+        "The workspace has no room for so many bytes in its datasets and models.",
+        "Delete what is not needed any more, or ask the operator for more.",
     ),
     "internal_error": Meaning(
         "Something broke on the service's side.",

@@ -29,7 +29,7 @@ _TAGS = {
     "Captions": "The texts beside the images: read, written, changed as a whole, proposed.",
     "Models": "Base models and LoRAs: uploaded or imported, inspected, downloaded.",
     "Trainings": "Jobs that train a LoRA: checked, started, followed, canceled.",
-    "Access": "The tokens of a workspace.",
+    "Access": "A workspace: its tokens, its use and limits, and who did what.",
     "Service": "The service itself; these routes need no token.",
 }
 _IN_PATHS = {

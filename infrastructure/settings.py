@@ -24,6 +24,8 @@ WorkspaceName = Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")]
 FolderUri = Annotated[
     str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/*?$]+/)*$", max_length=1000)
 ]
+# CDK drops what is null in a context.
+Amount = Annotated[float, Field(ge=0, lt=10**9, allow_inf_nan=False)] | Literal["none"]
 Price = Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)]
 
 
@@ -57,7 +59,18 @@ class DeploymentSettings(BaseModel):
     volume_size_gb: int = Field(
         100, ge=1, le=16_384, description="a number of gigabytes from 1 to 16384"
     )
+    # What a workspace may use that has no limits of its own; see docs/guides/access.md.
     max_active_trainings: int = Field(20, ge=1, le=1000, description="a number from 1 to 1000")
+    max_gpu_hours_per_month: Amount = Field(
+        500, description='a number of GPU hours from 0, or "none" for no limit'
+    )
+    max_usd_per_month: Amount = Field(
+        1000, description='a number of US dollars from 0, or "none" for no limit'
+    )
+    max_stored_gb: Amount = Field(
+        2000, description='a number of gigabytes from 0, or "none" for no limit'
+    )
+    audit_days: int = Field(90, ge=1, le=3650, description="a number of days from 1 to 3650")
     subnet_ids: tuple[SubnetId, ...] = Field(
         (), max_length=16, description='a list of at most 16 subnet ids such as "subnet-0a1b2c3d"'
     )
@@ -122,6 +135,20 @@ class DeploymentSettings(BaseModel):
         if bool(self.subnet_ids) != bool(self.security_group_ids):
             raise ValueError("subnet_ids and security_group_ids go together: set both or neither")
         return self
+
+
+def limits_environment(settings: DeploymentSettings) -> dict[str, str]:
+    """What every function that serves requests must know of limits and of the audit log."""
+    most = {
+        "MAX_GPU_HOURS_PER_MONTH": settings.max_gpu_hours_per_month,
+        "MAX_USD_PER_MONTH": settings.max_usd_per_month,
+        "MAX_STORED_GB": settings.max_stored_gb,
+    }
+    return {
+        "MAX_ACTIVE_TRAININGS": str(settings.max_active_trainings),
+        "AUDIT_DAYS": str(settings.audit_days),
+        **{name: "" if limit == "none" else f"{limit:.15g}" for name, limit in most.items()},
+    }
 
 
 def load_settings(node: Node) -> DeploymentSettings:

@@ -14,7 +14,7 @@ from function_code import ASSET_WORKER, function_code
 from gateway_body import Route
 from imports import Imports
 from service_function import MEMORY_MIB, ServiceFunction
-from settings import DeploymentSettings
+from settings import DeploymentSettings, limits_environment
 from storage import Storage
 from training import Training
 
@@ -77,20 +77,23 @@ class LoraStack(cdk.Stack):
 
     def _functions(self) -> None:
         jobs, assets = self.training.environment, self.assets.environment
+        limits = limits_environment(self._settings)
         self.datasets = self._function(
             "DatasetsFunction",
             "lambdas.datasets.handler.handler",
-            environment=assets | self.imports.environment,
+            environment=assets | limits | self.imports.environment,
         )
         self.models = self._function(
             "ModelsFunction",
             "lambdas.models.handler.handler",
-            environment=assets | self.imports.environment,
+            environment=assets | limits | self.imports.environment,
         )
         self.trainings = self._function(
-            "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs
+            "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs | limits
         )
-        self.access = self._function("AccessFunction", "lambdas.access.handler.handler")
+        self.access = self._function(
+            "AccessFunction", "lambdas.access.handler.handler", environment=limits
+        )
         self.authorizer = self._function(
             "AuthorizerFunction",
             "lambdas.access.authorizer.handler",
@@ -105,7 +108,7 @@ class LoraStack(cdk.Stack):
         self.asset_worker = self._function(
             "AssetWorkerFunction",
             "lambdas.asset_worker.handler.handler",
-            environment=assets | DECODER_ENVIRONMENT | self.imports.worker_environment,
+            environment=assets | limits | DECODER_ENVIRONMENT | self.imports.worker_environment,
             timeout=WORKER_TIMEOUT,
             code=self._worker_code,
             memory_mib=2048,  # decoding takes up to 900 MiB, and 2048 give more than one CPU
@@ -153,7 +156,7 @@ class LoraStack(cdk.Stack):
         )
 
     def _grant_records(self) -> None:
-        self.storage.grant_items(self.authorizer.role, "GetItem")
+        self.storage.grant_items(self.authorizer.role, "GetItem", "UpdateItem")
         for function in (
             self.datasets,
             self.models,

@@ -58,7 +58,6 @@ class Training(Construct):
             "DEFAULT_INSTANCE_TYPE": settings.default_instance_type,
             "DEFAULT_MAX_RUNTIME_MINUTES": str(settings.default_max_runtime_minutes),
             "VOLUME_SIZE_GB": str(settings.volume_size_gb),
-            "MAX_ACTIVE_TRAININGS": str(settings.max_active_trainings),
             "SUBNET_IDS": ",".join(settings.subnet_ids),
             "SECURITY_GROUP_IDS": ",".join(settings.security_group_ids),
             "KMS_KEY_ID": settings.kms_key_arn or "",

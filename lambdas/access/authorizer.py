@@ -26,12 +26,14 @@ _EXPIRED = {
 
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     """Answer the policy for a bearer token."""
-    grant = repository.grant_of(event["authorizationToken"].removeprefix("Bearer "))
+    secret = event["authorizationToken"].removeprefix("Bearer ")
+    grant, now = repository.grant_of(secret), int(time.time())
     if grant is None:
         return _denied(event, _UNKNOWN)
-    if grant.valid_until <= time.time():
+    if grant.valid_until <= now:
         logger.info("expired token", token_id=grant.token_id, workspace=grant.workspace)
         return _denied(event, _EXPIRED)
+    repository.note_use(secret, grant, now)
     return _allowed(event, grant)
 
 

@@ -7,12 +7,13 @@ prints one line of JSON: workspace, token, role, expires_at.
 
 import argparse
 import json
-import os
 import re
 
-from lambdas.access import repository, service
+from lambdas.access import service, workspaces
 from lambdas.access.schema import WORKSPACE_PATTERN, NewToken
+from lambdas.core import audit, settings
 from lambdas.core.idempotency import Attempt
+from lambdas.core.ids import ulid
 
 
 def main() -> None:
@@ -23,14 +24,25 @@ def main() -> None:
     parser.add_argument("--name", default="first token")
     parser.add_argument("--days", type=int, default=365, help="until it expires")
     arguments = parser.parse_args()
-    os.environ.setdefault("BUCKET_NAME", "unused")
-    os.environ.setdefault("DEPLOYMENT", "unused")
-    repository.make_workspace(arguments.workspace)
+    settings.of_operator()
+    workspaces.make(arguments.workspace)
     request = NewToken(name=arguments.name, role=arguments.role, expires_in_days=arguments.days)
     attempt = Attempt.of(arguments.workspace, None, "bootstrap", request)
-    made = service.create(arguments.workspace, request, attempt)
+    with audit.recording(_event(arguments.workspace)):
+        made = service.create(arguments.workspace, request, attempt)
     told = made.model_dump(mode="json") | {"workspace": arguments.workspace}
     print(json.dumps(told))
+
+
+def _event(workspace: str) -> audit.Event:
+    return audit.Event(
+        workspace=workspace,
+        token_id="operator",  # noqa: S106
+        role="operator",
+        action="createToken",
+        path="lambdas.access.bootstrap",
+        request_id=ulid(),
+    )
 
 
 def _workspace(text: str) -> str:

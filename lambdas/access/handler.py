@@ -1,13 +1,16 @@
-"""The routes of tokens and of the service itself, and the answer for paths that do not exist."""
+"""The routes of tokens, workspace, audit and of the service itself, and the answer for paths that
+do not exist."""
 
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Header
 
-from lambdas.access import published, service
+from lambdas.access import events, published, service, workspaces
+from lambdas.access.audit_schema import AuditEvent, OfAction, OfToken, Since, Until
 from lambdas.access.schema import Health, NewToken, Token, TokenWithSecret
-from lambdas.core import http
+from lambdas.access.workspace_schema import Workspace
+from lambdas.core import filters, http
 from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
@@ -43,10 +46,39 @@ def list_tokens(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = None)
 def delete_token(caller: CurrentCaller, token_id: str) -> Response[None]:
     """Revoke a token.
 
-    It stops working within 60 s.
+    It stops working within 60 s: so long the gateway remembers what it was told of a token.
     """
     service.delete(caller, token_id)
     return Response(status_code=204)
+
+
+@app.get("/workspace", tags=["Access"], operation_id="getWorkspace")
+def get_workspace(caller: CurrentCaller) -> Workspace:
+    """Read what the workspace uses and may use.
+
+    Limits are the deployment's, or those that its operator has set for the workspace. What would
+    go over one is refused: with 429 where there are too many trainings under way, else with 403.
+    """
+    return workspaces.read(caller.workspace)
+
+
+@app.get("/audit", tags=["Access"], operation_id="listAuditEvents")
+def list_audit_events(
+    caller: CurrentCaller,
+    since: Since = None,
+    until: Until = None,
+    action: OfAction = None,
+    token_id: OfToken = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AuditEvent]:
+    """List who did what, newest first.
+
+    An event for each request that changed something, kept 90 days unless the deployment says
+    otherwise. For admins.
+    """
+    filters.must_be_known(app, ("since", "until", "action", "token_id", "limit", "cursor"))
+    return events.page(caller, since, until, action, token_id, limit, cursor)
 
 
 @app.get("/health", tags=["Service"], operation_id="getHealth", security=[])

@@ -39,6 +39,9 @@ class Token(BaseModel):
     )
     created_at: datetime = Field(description="When it was made.")
     expires_at: datetime = Field(description="When it stops working.")
+    last_used_at: datetime | None = Field(
+        default=None, description="To ten minutes; null: it was not used since it was made."
+    )
 
 
 class TokenWithSecret(Token):
@@ -56,6 +59,7 @@ class Grant(BaseModel):
     role: Role
     token_id: str
     valid_until: int = Field(description="Seconds since 1970.")
+    used_at: int = Field(default=0, description="When it was last noted, in seconds since 1970.")
 
 
 class Health(BaseModel):

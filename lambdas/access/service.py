@@ -35,11 +35,9 @@ def create(workspace: str, request: NewToken, attempt: Attempt) -> TokenWithSecr
 
 def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Token]:
     """Return one page of tokens, newest first."""
-    found = repository.page(caller.workspace, limit, pages.from_cursor("tokens", cursor))
-    return pages.Page(
-        data=[Token.model_validate(item) for item in found.items],
-        next_cursor=pages.to_cursor("tokens", found.last.sk if found.last else None),
-    )
+    scope = "tokens"
+    tokens, last = repository.page(caller.workspace, limit, pages.from_cursor(scope, cursor))
+    return pages.Page(data=tokens, next_cursor=pages.to_cursor(scope, last))
 
 
 def delete(caller: Caller, token_id: str) -> None:

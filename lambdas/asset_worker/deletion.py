@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from lambdas.asset_worker import leases, repository
 from lambdas.asset_worker.leases import HELD, Lease, Lost
-from lambdas.core import bucket, clock, pending, queue, table
+from lambdas.core import bucket, clock, pending, queue, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.observability import logger
 from lambdas.core.presign import LIFE_SECONDS
@@ -43,7 +43,8 @@ def delete(workspace: str, dataset_id: str, deadline: float) -> None:
         of_captions = (caption_writes.marker_key, caption_edits.key_of)
         beside = [Delete(key(workspace, dataset_id)) for key in of_captions]
         note = Put(_note(workspace, dataset_id), None)
-        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), note, *beside)
+        counted = stored.released(workspace, dataset_id)
+        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), note, *beside, *counted)
 
 
 def sweep(workspace: str, dataset_id: str, deadline: float) -> None:

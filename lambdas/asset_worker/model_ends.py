@@ -2,7 +2,7 @@
 
 from lambdas.asset_worker import leases
 from lambdas.asset_worker.leases import HELD, Lease, Lost
-from lambdas.core import bucket, multipart, pending, table
+from lambdas.core import bucket, multipart, pending, stored, table
 from lambdas.core.table import ConditionFailed
 from lambdas.models import checks, repository, transitions
 from lambdas.models.schema import Model
@@ -52,8 +52,9 @@ def _settled(workspace: str, lease: Lease, ended: Model) -> bool:
     named = ended.model_copy(update={"name": item["name"]})
     held, values = f"{HELD} AND #status = :before", {"before": lease.item["status"]}
     values["lease"] = lease.token
+    counted = stored.settled(workspace, ended.id, 0 if ended.status == "invalid" else ended.size)
     try:
-        table.transact(transitions.ends(workspace, named, held, values, cleared=_WORK))
+        table.transact([*transitions.ends(workspace, named, held, values, cleared=_WORK), *counted])
     except ConditionFailed as error:
         if 0 in error.found:
             raise Lost(f"the work on {ended.id} was ended by another") from error

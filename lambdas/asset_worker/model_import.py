@@ -7,13 +7,14 @@ and goes on behind them.
 from dataclasses import dataclass, replace
 
 from lambdas.asset_worker import copying, fetching, leases, model_ends
-from lambdas.asset_worker.leases import Lost
+from lambdas.asset_worker.leases import HELD, Lost
 from lambdas.asset_worker.model_imports import Found, Import, Progress, Refused, TimeIsOver
-from lambdas.core import bucket, clock, multipart, queue
-from lambdas.core.errors import Unavailable, Unprocessable
+from lambdas.core import bucket, clock, multipart, queue, stored
+from lambdas.core.errors import LimitReached, Unavailable, Unprocessable
 from lambdas.core.multipart import UploadGone
 from lambdas.core.observability import logger
 from lambdas.core.queue import Task
+from lambdas.core.table import Check, ConditionFailed
 from lambdas.models import checks, repository, verdict
 from lambdas.models.imports import KIND, file_name_of
 from lambdas.models.safetensors import NotSafetensors
@@ -59,10 +60,12 @@ def _ended(one: Import) -> Model:
     """Return the model as it is when the import has ended."""
     try:
         _must_be_worth_it(one)
-        return _inspected(_joined(_looked_at(one)))
+        looked_at = _looked_at(one)
+        _must_have_room(looked_at)
+        return _inspected(_joined(looked_at))
     except (Refused, NotSafetensors) as error:
         return verdict.invalid(one.model, error.code, str(error))
-    except Unprocessable as error:
+    except (Unprocessable, LimitReached) as error:
         return verdict.invalid(one.model, error.code, error.detail)
 
 
@@ -111,6 +114,21 @@ def _as_found(one: Import, found: Found) -> Model:
             "import_": progress.model_copy(update={"bytes_total": found.size}),
         }
     )
+
+
+def _must_have_room(one: Import) -> None:
+    """Count the file, where its source tells how large it is. Raises LimitReached and Lost."""
+    if one.source.size is None:
+        return
+    sizes = stored.changed(one.workspace, one.model.id, one.source.size)
+    if sizes.added == 0:
+        return
+    # Else it would be counted when it is deleted already.
+    held = Check(one.lease.key, HELD, {"lease": one.lease.token})
+    try:
+        stored.transact([held], sizes)
+    except ConditionFailed as error:
+        raise Lost(f"the import of {one.model.id} is another's") from error
 
 
 def _joined(one: Import) -> Joined:

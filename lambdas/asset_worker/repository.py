@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lambdas.asset_worker.leases import HELD, Lease, Lost
-from lambdas.core import bucket, clock, pending, table
+from lambdas.core import bucket, clock, pending, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.bucket import Span
 from lambdas.core.ids import ulid_of
@@ -146,8 +146,11 @@ def _end(
     changes: Item,
 ) -> None:
     changes = changes | {"updated_at": clock.text(clock.now())}
+    counted: list[Write] = []
     if files is not None:
-        changes |= _declared(workspace, dataset, files)
+        declared = _declared(workspace, dataset, files)
+        counted = stored.settled(workspace, dataset.id, declared["total_bytes"])
+        changes |= declared
     assignments = ", ".join(f"#{name} = :{name}" for name in changes)
     removed = ", ".join(f"#{name}" for name in pending.ATTRIBUTES if name not in changes)
     values = {"lease": lease.token} | changes
@@ -156,6 +159,7 @@ def _end(
             [
                 Update(lease.key, f"SET {assignments} REMOVE {removed}", values, HELD),
                 *released(dataset),
+                *counted,
             ]
         )
     except ConditionFailed as error:

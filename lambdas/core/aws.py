@@ -64,6 +64,18 @@ def dynamodb() -> "DynamoDBClient":
 
 
 @cache
+def dynamodb_at_once() -> "DynamoDBClient":
+    """Return a DynamoDB client that tries once, for what nobody may wait for."""
+    client: DynamoDBClient = _client(
+        "dynamodb",
+        connect_timeout=0.25,
+        read_timeout=0.25,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
+    return client
+
+
+@cache
 def s3() -> "S3Client":
     """Return the S3 client; it presigns with Signature V4, which browsers' preflights need."""
     client: S3Client = _client(

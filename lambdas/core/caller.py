@@ -16,7 +16,8 @@ from lambdas.core.errors import InvalidToken, RoleNotAllowed
 Role = Literal["viewer", "trainer", "admin"]
 
 _RANK: dict[str, int] = {"viewer": 0, "trainer": 1, "admin": 2}
-_READS = {"GET", "HEAD"}
+READS = {"GET", "HEAD"}
+_OF_ADMINS = ("/tokens", "/audit")
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class Caller:
 
 
 def needed_role(method: str, resource: str) -> Role:
-    """Return the least role for a route: viewers read, trainers write, admins manage tokens."""
-    if resource.startswith("/tokens"):
+    """Return the least role for a route: viewers read, trainers write, admins manage tokens and
+    see who did what."""
+    if resource.startswith(_OF_ADMINS):
         return "admin"
-    return "viewer" if method in _READS else "trainer"
+    return "viewer" if method in READS else "trainer"
 
 
 def admit(event: Mapping[str, Any]) -> None:
@@ -54,15 +56,23 @@ def admit(event: Mapping[str, Any]) -> None:
         )
 
 
+def of(event: Mapping[str, Any]) -> Caller | None:
+    """Return who sends a request; None where no authorizer saw it."""
+    context = _authorizer_context(event)
+    if not context:
+        return None
+    return Caller(context["workspace"], context["role"], context["token_id"])
+
+
 def current(request: Request) -> Caller:
     """Return the caller of a request.
 
     Raises InvalidToken when the gateway let a request through that no authorizer saw.
     """
-    context = _authorizer_context(request.resolved_event.raw_event)
-    if not context:
+    found = of(request.resolved_event.raw_event)
+    if found is None:
         raise InvalidToken("Send `Authorization: Bearer lsk_…`.", code="unauthorized")
-    return Caller(context["workspace"], context["role"], context["token_id"])
+    return found
 
 
 CurrentCaller = Annotated[Caller, Depends(current)]

@@ -4,6 +4,7 @@
     ├── InvalidRequest            400  the request itself can't be read (no JSON, a bad cursor)
     ├── InvalidToken              401  the bearer token has expired
     ├── RoleNotAllowed            403  the token's role may not do this
+    ├── LimitReached              403  a limit of the workspace is reached, and waiting won't help
     ├── NotFound                  404  no such thing in this workspace
     ├── MethodNotAllowed          405  the path exists, the method does not
     ├── Conflict                  409  a name in use, a status that does not allow it
@@ -11,7 +12,7 @@
     ├── UnsupportedMediaType      415  the body is not application/json
     ├── Unprocessable             422  read, understood and refused: every fault named
     ├── PreconditionRequired      428  a change that must say what it replaces, by If-Match
-    ├── TooManyRequests           429  a limit of the workspace is reached
+    ├── TooManyRequests           429  a limit of the workspace is reached, for a while
     └── Unavailable               503  a service that we need refuses or is throttled: try again
 
 `core/problems.py` has the one table from these to HTTP status.
@@ -83,6 +84,12 @@ class RoleNotAllowed(ServiceError):
     default_code = "role_not_allowed"
 
 
+class LimitReached(ServiceError):
+    """A limit of the workspace is reached; `detail` tells what is used, left and to be done."""
+
+    default_code = "limit_reached"
+
+
 class NotFound(ServiceError):
     """Nothing of that id in the caller's workspace; what others own is not told apart."""
 
@@ -126,9 +133,9 @@ class Unprocessable(ServiceError):
 
 
 class TooManyRequests(ServiceError):
-    """A limit of the workspace is reached."""
+    """A limit of the workspace is reached, and there is room again after a while."""
 
-    default_code = "limit_reached"
+    default_code = "too_many"
 
 
 class Unavailable(ServiceError):

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from lambdas.core import aws, caller, errors, problems
+from lambdas.core import aws, caller, errors, problems, recording
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
@@ -89,7 +89,7 @@ def handler_of(app: APIGatewayRestResolver) -> Handler:
             _must_be_json(event)
         except ServiceError as error:
             return _proxy_answer(problems.problem_response(error, request_id(event)))
-        return app.resolve(event, context)
+        return recording.resolved(app, event, context)
 
     return handler
 

@@ -5,13 +5,15 @@ other. It holds the resource's id and the hash of the body; the answer is render
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from lambdas.core import clock, table
+from lambdas.core import audit, clock, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, Unprocessable
+from lambdas.core.stored import Sizes
 from lambdas.core.table import ConditionFailed, Key, Put, Write
 
 KEPT_SECONDS = 24 * 3600
@@ -63,16 +65,23 @@ class Attempt:
         return None if key is None else self.made(table.get(key))
 
     def transact(
-        self, resource_id: str, lock: Write, *others: Write, taken: Conflict
+        self,
+        resource_id: str,
+        lock: Write,
+        *others: Write,
+        taken: Conflict,
+        sizes: Sizes | None = None,
     ) -> str | None:
         """Carry out the writes that make a resource, and remember the attempt, as one.
 
         `lock` is the write of the resource's name: where its condition fails, `taken` is raised.
-        Returns the id of what another attempt with this key made first; None: this one did.
+        `sizes` is what it counts for. Returns the id of what another attempt with this key made
+        first; None: this one did. Raises LimitReached where there is no room for it.
         """
         record = self.record(resource_id)
+        audit.about(resource_id)
         try:
-            table.transact([*record, lock, *others])
+            self._carry_out([*record, lock, *others], sizes)
         except ConditionFailed as error:
             if record and 0 in error.found:
                 return self._made_first(error.found[0])
@@ -80,6 +89,12 @@ class Attempt:
                 raise taken from error
             raise
         return None
+
+    def _carry_out(self, writes: Sequence[Write], sizes: Sizes | None) -> None:
+        if sizes is None:
+            table.transact(writes)
+        else:
+            stored.transact(writes, sizes)
 
     def _made_first(self, record: Item | None) -> str:
         made = self.made(record)

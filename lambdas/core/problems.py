@@ -19,6 +19,7 @@ STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
     errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
     errors.RoleNotAllowed: HTTPStatus.FORBIDDEN,
+    errors.LimitReached: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     errors.Conflict: HTTPStatus.CONFLICT,

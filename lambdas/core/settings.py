@@ -25,6 +25,12 @@ class Settings(BaseModel):
         return settings
 
 
+def of_operator() -> None:
+    """Fill in what commands of the operator do not need, who names the table alone."""
+    for name in ("BUCKET_NAME", "DEPLOYMENT"):
+        os.environ.setdefault(name, "unused")
+
+
 @cache
 def _load(kind: type[S]) -> S:
     return kind.model_validate({name.lower(): value for name, value in os.environ.items()})

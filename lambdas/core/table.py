@@ -14,9 +14,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.core import aws
+from lambdas.core import aws, companion
 from lambdas.core.attributes import Item, decode_item, encode, encode_item
 from lambdas.core.errors import Unavailable
+from lambdas.core.observability import logger
 from lambdas.core.settings import Settings
 
 # Reasons for which a whole transaction is to be tried again, see
@@ -116,7 +117,7 @@ def batch_get(keys: Iterable[Key]) -> dict[Key, Item]:
         if not request:
             return found
         _pause(attempt)
-    raise _busy()
+    raise busy()
 
 
 def query(
@@ -135,6 +136,25 @@ def query_facet(facet: str, *, limit: int, after: Key | None = None) -> Page:
     """Read one page of the items of a facet, newest first."""
     start = None if after is None else {"facet": facet, "pk": after.pk, "sk": after.sk}
     return _query("#facet = :facet", {"facet": facet}, limit, start, True, index="facets")
+
+
+def query_times(
+    pk: str, since: str, until: str, *, limit: int, after: Key | None = None, of_facet: bool = False
+) -> Page:
+    """Read one page of what has its sort key from `since` to `until`, newest first.
+
+    `pk` is the partition's, or with `of_facet` the facet's.
+    """
+    name = "facet" if of_facet else "pk"
+    start = None if after is None else {"pk": after.pk, "sk": after.sk} | {name: pk}
+    return _query(
+        f"#{name} = :{name} AND #sk BETWEEN :since AND :until",
+        {name: pk, "since": since, "until": until},
+        limit,
+        start,
+        True,
+        index="facets" if of_facet else None,
+    )
 
 
 def query_due(shard: str, until: str, *, limit: int) -> Page:
@@ -210,7 +230,7 @@ def _write_batch(requests: Sequence[Item]) -> None:
         if not request:
             return
         _pause(attempt)
-    raise _busy()
+    raise busy()
 
 
 def write(single: Write) -> None:
@@ -223,12 +243,23 @@ def write(single: Write) -> None:
     _until_settled(lambda: getattr(aws.dynamodb(), calls[kind])(**request))
 
 
+def write_if_quick(update: Update) -> None:
+    """Carry out a change that may as well not be made: tried once, for half a second at most."""
+    request: Any = _request(update)["Update"]
+    try:
+        aws.dynamodb_at_once().update_item(**request)
+    except aws.ERRORS as error:
+        logger.info("a change was passed over", reason=type(error).__name__)
+
+
 def transact(writes: Sequence[Write]) -> None:
     """Carry out all writes or none, trying again with jitter where DynamoDB asks for it.
 
-    Raises ConditionFailed with what the writes found whose condition does not hold.
+    The first one of a request takes the record of who made it along (`core/audit.py`). Raises
+    ConditionFailed with what the writes found whose condition does not hold.
     """
-    requests: Any = [_request(single) for single in writes]
+    along = companion.waiting()
+    requests: Any = [_request(single) for single in [*writes, *(along.writes() if along else ())]]
     # The same token in each try: one whose answer was lost counts as this one's success.
     token = uuid.uuid4().hex
     _until_settled(
@@ -236,6 +267,8 @@ def transact(writes: Sequence[Write]) -> None:
             TransactItems=requests, ClientRequestToken=token
         )
     )
+    if along:
+        along.gone = True
 
 
 def _until_settled(call: Callable[[], object]) -> None:
@@ -246,10 +279,11 @@ def _until_settled(call: Callable[[], object]) -> None:
         except ClientError as error:
             _raise_unless_transient(error)
             _pause(attempt)
-    raise _busy()
+    raise busy()
 
 
-def _busy() -> Unavailable:
+def busy() -> Unavailable:
+    """Return the error for records that others change all the time."""
     return Unavailable(
         "The database is busy with the same records. Try again in a moment.",
         headers={"Retry-After": "1"},

@@ -47,6 +47,7 @@ def _insert(workspace: str, source: Dataset, dataset: Dataset, attempt: Attempt)
             Check(repository.key_of(workspace, source.id), "#status = :ready", {"ready": "ready"}),
             Put({"pk": use.pk, "sk": use.sk}),
             waits_for="crop_dataset",
+            most_bytes=source.total_bytes,
         )
     except ConditionFailed as error:
         raise _not_ready(source.name, "no longer ready") from error

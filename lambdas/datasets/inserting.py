@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lambdas.core import pending
+from lambdas.core import pending, stored
 from lambdas.core.errors import ServiceError
 from lambdas.core.idempotency import Attempt
 from lambdas.core.names import name_taken
@@ -32,8 +32,11 @@ def insert(
     attempt: Attempt,
     *others: Write,
     waits_for: Kind | None = None,
+    most_bytes: int | None = None,
 ) -> str | None:
     """Keep a new dataset: its files first, then the record, name and idempotency as one.
+
+    `most_bytes` is what it counts for until it is known how large it is.
 
     Returns the id of the dataset that another attempt with the same key made first. Raises Conflict
     when the name is in use, ConditionFailed when one of the others can't be written. Of this one
@@ -42,6 +45,7 @@ def insert(
     """
     files_id = repository.put_files(workspace, dataset.id, files)
     taken = name_taken("dataset", dataset.name)
+    counted = dataset.total_bytes if most_bytes is None else most_bytes
     try:
         made_first = attempt.transact(
             dataset.id,
@@ -49,6 +53,7 @@ def insert(
             put_of(workspace, dataset, files_id, waits_for),
             *others,
             taken=taken,
+            sizes=stored.new(workspace, {dataset.id: counted}),
         )
     except (ServiceError, ConditionFailed) as error:
         repository.delete_files(workspace, dataset.id, files_id)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from lambdas.core import bucket, clock, pending, presign, table
+from lambdas.core import bucket, clock, pending, presign, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.bucket import StoredObject
 from lambdas.core.errors import Conflict, NotFound
@@ -97,7 +97,8 @@ def declare(
 ) -> Dataset:
     """Replace the list of declared files; the dataset waits for uploads again.
 
-    Raises Conflict when another request changed the dataset meanwhile.
+    Raises Conflict when another request changed the dataset meanwhile, LimitReached when the
+    workspace has no room for more.
     """
     new_files_id = put_files(workspace, dataset.id, files)
     changed = dataset.model_copy(
@@ -109,7 +110,7 @@ def declare(
             "updated_at": clock.now(),
         }
     )
-    _replace(workspace, changed, files_id, new_files_id)
+    _replace(workspace, changed, files_id, new_files_id, counts=True)
     return changed
 
 
@@ -184,7 +185,13 @@ def _lying(workspace: str, dataset: Dataset, after: str) -> Iterator[tuple[str, 
 
 
 def _replace(
-    workspace: str, dataset: Dataset, files_id: str, new_files_id: str, *, waits: bool = False
+    workspace: str,
+    dataset: Dataset,
+    files_id: str,
+    new_files_id: str,
+    *,
+    waits: bool = False,
+    counts: bool = False,
 ) -> None:
     changes = dataset.model_dump(
         mode="json", include={"status", "report", "file_count", "total_bytes", "updated_at"}
@@ -193,15 +200,18 @@ def _replace(
         changes |= pending.values("validate_dataset", dataset.id)
     assignments = ", ".join(f"#{name} = :{name}" for name in changes)
     values = {"new": new_files_id, "old": files_id, "open": "uploading", "refused": "invalid"}
+    update = Update(
+        key_of(workspace, dataset.id),
+        f"SET {assignments}, #files_id = :new",
+        changes | values,
+        "#files_id = :old AND #status IN (:open, :refused)",
+    )
     try:
-        table.write(
-            Update(
-                key_of(workspace, dataset.id),
-                f"SET {assignments}, #files_id = :new",
-                changes | values,
-                "#files_id = :old AND #status IN (:open, :refused)",
-            )
-        )
+        if counts:
+            sizes = stored.changed(workspace, dataset.id, dataset.total_bytes)
+            stored.transact([update], sizes)
+        else:
+            table.transact([update])
     except ConditionFailed as error:
         raise Conflict(
             "Another request changed this dataset at the same moment. Read it and try again.",

@@ -53,7 +53,9 @@ def last_edit(caller: Caller, dataset_id: str) -> CaptionEdit:
     dataset = repository.get(caller.workspace, dataset_id).dataset
     found = caption_edits.last(caller.workspace, dataset.id)
     if found is None:
-        raise NotFound("The captions of this dataset were never changed as a whole.")
+        raise NotFound(
+            "The captions of this dataset were never changed as a whole.", code="no_edit"
+        )
     return found
 
 

@@ -1,6 +1,6 @@
 """Deleting a model: marked first, then looked up who uses it, and finished if it broke off."""
 
-from lambdas.core import clock, pending, table
+from lambdas.core import clock, pending, stored, table
 from lambdas.core.errors import Conflict
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
 from lambdas.models import repository
@@ -96,6 +96,7 @@ def _remove(workspace: str, model: Model) -> None:
             repository.key_of(workspace, model.id), "#status = :deleting", {"deleting": "deleting"}
         ),
         Delete(repository.family_key(workspace, model.id)),
+        *stored.released(workspace, model.id),
     ]
     lock = Delete(
         repository.name_key(workspace, model.name),

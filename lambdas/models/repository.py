@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from botocore.exceptions import ClientError
 
-from lambdas.core import aws, bucket, clock, presign, table
+from lambdas.core import aws, bucket, clock, presign, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, ServiceError, Unprocessable
 from lambdas.core.idempotency import Attempt
@@ -160,6 +160,7 @@ def insert(workspace: str, model: Model, upload: Upload, attempt: Attempt) -> st
             lock_of(workspace, model.name, model.id),
             put_of(workspace, model, upload),
             taken=name_taken("model", model.name),
+            sizes=stored.new(workspace, {model.id: model.size}),
         )
     except ServiceError:
         abort(workspace, model, upload)

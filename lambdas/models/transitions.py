@@ -7,7 +7,7 @@ the schedule finds it (`sweep`).
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from lambdas.core import aws, clock, table
+from lambdas.core import audit, aws, clock, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.names import name_taken
@@ -169,7 +169,10 @@ def _expired(model: Model) -> Model:
 def _settle(workspace: str, model: Model) -> None:
     held = "#status IN (:uploading, :importing)"
     statuses = {"uploading": "uploading", "importing": "importing"}
+    invalid = model.status == "invalid"
+    freed = stored.settled(workspace, model.id, 0) if invalid else []
+    audit.came_to("invalid" if invalid else "done")
     try:
-        table.transact(ends(workspace, model, held, statuses, cleared=_SCHEDULED))
+        table.transact([*ends(workspace, model, held, statuses, cleared=_SCHEDULED), *freed])
     except ConditionFailed as error:
         raise changed_meanwhile() from error

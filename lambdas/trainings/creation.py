@@ -4,16 +4,17 @@ import json
 import zlib
 from dataclasses import dataclass
 
-from lambdas.core import bucket, clock, table
+from lambdas.core import bucket, clock, table, use
 from lambdas.core.attributes import Item
-from lambdas.core.errors import Conflict, Fault, TooManyRequests
+from lambdas.core.errors import Conflict, Fault
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import looks_like_id, sibling
 from lambdas.core.names import name_taken
-from lambdas.core.table import Check, ConditionFailed, Key, Put, Update
+from lambdas.core.table import Check, ConditionFailed, Key, Put, Write
+from lambdas.core.use import Known
 from lambdas.datasets import repository as datasets
 from lambdas.models import repository as models
-from lambdas.trainings import repository, states
+from lambdas.trainings import budget, repository, states
 from lambdas.trainings.going_on import Earlier
 from lambdas.trainings.job_schema import Job
 from lambdas.trainings.plan import Found
@@ -32,6 +33,22 @@ class References:
     """The training whose state is to be gone on from."""
     namesake: str | None = None
     """A training that has the name which is given for a LoRA to continue."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one look at the table told: what a training is about, and what the workspace may use.
+
+    `made` is the id of what an earlier attempt made.
+    """
+
+    found: Found
+    known: Known
+    made: str | None
+
+
+# The limits of a workspace may be set anew between two of them.
+_TRIES = 4
 
 
 def resolve(workspace: str, request: NewTraining) -> References:
@@ -65,9 +82,7 @@ def resolve(workspace: str, request: NewTraining) -> References:
     )
 
 
-def load(
-    workspace: str, references: References, attempt: Attempt | None
-) -> tuple[Found, str | None]:
+def load(workspace: str, references: References, attempt: Attempt | None) -> Loaded:
     """Read what a training is about in one consistent call, and what an earlier attempt made.
 
     Raises Unprocessable when the attempt's key was used for another body.
@@ -78,8 +93,9 @@ def load(
     lora_key = models.key_of(workspace, lora) if lora else None
     earlier_key = repository.key_of(workspace, references.earlier) if references.earlier else None
     record_key = attempt.record_key if attempt else None
-    keys = [key for key in (model_key, lora_key, earlier_key, record_key, *dataset_keys) if key]
-    items = table.batch_get(keys) if keys else {}
+    use_key = use.use_key(workspace)
+    named = (model_key, lora_key, earlier_key, record_key, *dataset_keys)
+    items = table.batch_get([use_key, *(key for key in named if key)])
     model = items.get(model_key) if model_key else None
     continued = items.get(lora_key) if lora_key else None
     found = Found(
@@ -92,7 +108,7 @@ def load(
         namesake=references.namesake,
     )
     made = attempt.made(items.get(record_key)) if attempt and record_key else None
-    return found, made
+    return Loaded(found, Known.of(items.get(use_key)), made)
 
 
 def _earlier(workspace: str, item: Item | None) -> Earlier | None:
@@ -110,30 +126,52 @@ def put_job(job: Job) -> None:
     bucket.put(key, job.model_dump_json().encode(), tagging="lorastack-keep=40-days")
 
 
-def insert(workspace: str, training: Training, attempt: Attempt, most_active: int) -> str | None:
+def insert(workspace: str, training: Training, attempt: Attempt, known: Known) -> str | None:
     """Keep a new training and all that depends on it as one transaction.
 
     Returns the id of the training that another attempt with the same key made first. Raises
-    Conflict when a name is in use or the model or a dataset is not `ready` any more, and
-    TooManyRequests when as many trainings are under way as the workspace may have.
+    Conflict when a name is in use or the model or a dataset is not `ready` any more,
+    TooManyRequests when as many trainings are under way as the workspace may have, and LimitReached
+    when the month has too little left.
     """
-    lora_id = sibling(training.id, "mdl")
-    lock = repository.name_key(workspace, training.name)
-    try:
-        return attempt.transact(
-            training.id,
-            Put({"pk": lock.pk, "sk": lock.sk, "id": training.id}),
-            models.lock_of(workspace, training.name, lora_id),
-            _count_one_more(workspace, most_active),
-            _put(workspace, training),
-            repository.put_event(training.id, "queued", "Queued.", clock.now()),
-            *repository.uses_of(training),
-            *_checks(workspace, training),
-            taken=name_taken("training", training.name),
-        )
-    except ConditionFailed as error:
-        first = min(error.found) - len(attempt.record(training.id))
-        raise _refusal(first, training, most_active) from error
+    for _ in range(_TRIES):
+        try:
+            return attempt.transact(
+                training.id,
+                Put(_lock(workspace, training)),
+                *_writes(workspace, training, known),
+                taken=name_taken("training", training.name),
+            )
+        except ConditionFailed as error:
+            first = min(error.found) - len(attempt.record(training.id))
+            found = error.found[min(error.found)]
+            if first != _COUNT or Known.of(found) == known:
+                raise _refusal(first, found, training, known) from error
+            known = Known.of(found)
+    raise table.busy()
+
+
+def _lock(workspace: str, training: Training) -> Item:
+    key = repository.name_key(workspace, training.name)
+    return {"pk": key.pk, "sk": key.sk, "id": training.id}
+
+
+# Where the writes stand, behind the idempotency record; `_refusal` goes by it.
+_LORA_NAME, _COUNT, _MONTH = 1, 2, 3
+
+
+def _writes(workspace: str, training: Training, known: Known) -> list[Write]:
+    """Return what is written behind the training's own name."""
+    assert training.charge
+    return [
+        models.lock_of(workspace, training.name, sibling(training.id, "mdl")),
+        use.one_more_training(workspace, known),
+        budget.reserved(workspace, training.charge, known.limits),
+        _put(workspace, training),
+        repository.put_event(training.id, "queued", "Queued.", clock.now()),
+        *repository.uses_of(training),
+        *_checks(workspace, training),
+    ]
 
 
 def _put(workspace: str, training: Training) -> Put:
@@ -168,30 +206,17 @@ def _checks(workspace: str, training: Training) -> list[Check]:
     ]
 
 
-def _count_one_more(workspace: str, most: int) -> Update:
-    return Update(
-        repository.use_key(workspace),
-        "ADD #active_trainings :one",
-        {"one": 1, "most": most},
-        "attribute_not_exists(#active_trainings) OR #active_trainings < :most",
-    )
-
-
-def _refusal(first: int, training: Training, most_active: int) -> Exception:
-    # The order of the writes in `insert`, behind the idempotency record and the name.
-    if first == 1:
+def _refusal(first: int, found: Item | None, training: Training, known: Known) -> Exception:
+    if first == _LORA_NAME:
         return Conflict(
             f"A model called {training.name} exists, and the LoRA to come has the training's name.",
             code="name_taken",
             faults=[Fault("/name", "is a model's name: choose another")],
         )
-    if first == 2:
-        return TooManyRequests(
-            f"{most_active} trainings are under way in this workspace, which is the limit. Wait "
-            "for one to end or cancel one.",
-            code="too_many_trainings",
-            headers={"Retry-After": "60"},
-        )
+    if first == _COUNT:
+        return budget.too_many(found, known)
+    if first == _MONTH and training.charge:
+        return budget.no_money_left(found, training.charge, known.limits)
     return Conflict(
         "The model, a dataset or what is to be continued changed while the training was being "
         "made. Look at them and try again.",

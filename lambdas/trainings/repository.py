@@ -210,11 +210,6 @@ def captions_key(workspace: str, training_id: str, dataset: DatasetUsed) -> str:
     return f"{folder}captions/{dataset.id}/captions{number}.jsonl"
 
 
-def use_key(workspace: str) -> Key:
-    """Return where the workspace's counts lie."""
-    return Key(f"{workspace}#workspace", "use")
-
-
 def facet_of(workspace: str, status: Status) -> str:
     """Return the facet under which trainings of a status are listed."""
     return f"{workspace}#training#{status}"

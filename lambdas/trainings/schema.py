@@ -317,6 +317,17 @@ class Failure(Frozen):
     )
 
 
+class Charge(Frozen):
+    """What a training counts for in its month."""
+
+    month: str = Field(description="In which it was made, in UTC.", examples=["2026-11"])
+    gpu_seconds: int = Field(
+        description="Seconds times GPUs: the most that it may take until it has ended, then those "
+        "that SageMaker bills."
+    )
+    usd: float | None = Field(description="Likewise; null: the price is unknown.")
+
+
 class Training(Frozen):
     """A training and how it stands."""
 
@@ -359,6 +370,11 @@ class Training(Frozen):
     lora_id: str | None = Field(default=None, description="The model that came out of it.")
     job_name: str = Field(description="The SageMaker training job.")
     billable_seconds: int | None = Field(default=None, description="What SageMaker charges for.")
+    charge: Charge | None = Field(
+        default=None,
+        description="What it counts for in the limits of its month; null: made before there were "
+        "any.",
+    )
     created_at: datetime = Field(description="When it was asked for.")
     started_at: datetime | None = Field(
         default=None, description="When its job began; null before."

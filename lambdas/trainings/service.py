@@ -8,6 +8,7 @@ from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.trainings import (
+    budget,
     captions,
     creation,
     failures,
@@ -40,7 +41,7 @@ _SEGMENTS_PER_ANSWER = 100
 def validate(caller: Caller, request: TrainingDraft) -> Validation:
     """Say what would come of a training, corrected where one thing can be meant; starts nothing."""
     references = creation.resolve(caller.workspace, request)
-    found, _ = creation.load(caller.workspace, references, None)
+    found = creation.load(caller.workspace, references, None).found
     plan = make_plan(request, found, Settings.load(), corrects=True)
     estimate = estimate_of(plan, Settings.load())
     return Validation(
@@ -72,16 +73,17 @@ def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Trai
     complete before the job is asked for, and the job's name follows from the record, so that a
     crash between any two of them is mended by a retry with the same key or by reconciling.
 
-    Raises Unprocessable with every fault, Conflict when a name is in use.
+    Raises Unprocessable with every fault, Conflict when a name is in use, TooManyRequests and
+    LimitReached when the workspace has none left.
     """
     references = creation.resolve(caller.workspace, request)
-    found, made = creation.load(caller.workspace, references, attempt)
+    loaded = creation.load(caller.workspace, references, attempt)
+    made = loaded.made
     if made is None:
-        plan = make_plan(request, found, Settings.load())
+        plan = make_plan(request, loaded.found, Settings.load())
         training = _training(caller.workspace, request, plan)
         creation.put_job(_job(caller.workspace, training))
-        most_active = Settings.load().max_active_trainings
-        made = creation.insert(caller.workspace, training, attempt, most_active)
+        made = creation.insert(caller.workspace, training, attempt, loaded.known)
         if made is None:
             return _launched(caller.workspace, training), False
     training = repository.get(caller.workspace, made).training
@@ -212,6 +214,9 @@ def _training(workspace: str, request: NewTraining, plan: Plan) -> Training:
         sample_prompts=list(plan.sample_prompts),
         tags=request.tags,
         steps=plan.steps,
+        charge=budget.reserve(
+            plan.instance.name, plan.max_runtime_minutes, moment, Settings.load()
+        ),
         job_name=launcher.job_name(Settings.load().deployment, workspace, training_id),
         created_at=moment,
         updated_at=moment,

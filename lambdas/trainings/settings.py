@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from lambdas.core import settings
+from lambdas.core.limits import LimitSettings
 
 
 def _split(text: Any) -> Any:
@@ -19,7 +19,7 @@ def _object(text: Any) -> Any:
 _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
-class Settings(settings.Settings):
+class Settings(LimitSettings):
     """The environment of the functions `trainings` and `training_status`."""
 
     training_image_uri: str
@@ -27,7 +27,6 @@ class Settings(settings.Settings):
     default_instance_type: str = "ml.g5.xlarge"
     default_max_runtime_minutes: int = 360
     volume_size_gb: int = 100
-    max_active_trainings: int = 20
     subnet_ids: _Names = ()
     security_group_ids: _Names = ()
     kms_key_id: str = ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lambdas.core import clock, pending, table
+from lambdas.core import clock, pending, stored, table, use
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.ids import sibling
@@ -13,9 +13,9 @@ from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
 from lambdas.datasets import proposals
 from lambdas.models import repository as models
 from lambdas.models.schema import Model
-from lambdas.trainings import repository
+from lambdas.trainings import budget, repository
 from lambdas.trainings.repository import Kept
-from lambdas.trainings.schema import FINAL, Failure, Progress, Status, Training
+from lambdas.trainings.schema import FINAL, Charge, Failure, Progress, Status, Training
 
 _FINAL_VALUES = {f"final_{status}": status for status in sorted(FINAL)}
 _NOT_FINAL = "NOT #status IN (" + ", ".join(f":{name}" for name in _FINAL_VALUES) + ")"
@@ -176,6 +176,7 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
     Returns False when it had ended before; nothing changes then.
     """
     moment = clock.now()
+    charge = _charge_at_end(training, ending)
     changes: Item = {
         "updated_at": clock.text(moment),
         "ended_at": clock.text(ending.ended_at or moment),
@@ -186,6 +187,7 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
         "provider_modified_ms": ending.provider_modified_ms,
         "progress": ending.progress.model_dump(mode="json") if ending.progress else None,
         "billable_seconds": ending.billable_seconds,
+        "charge": charge.model_dump() if charge else None,
         "interruptions": ending.interruptions,
     }
     update = _status_update(
@@ -209,19 +211,26 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
     return True
 
 
+def _charge_at_end(training: Training, ending: Ending) -> Charge | None:
+    """Return what a training has cost; None where that isn't known: what was reserved stays."""
+    seconds = ending.billable_seconds
+    started = ending.started_at or training.started_at
+    if seconds is None and started is None:
+        seconds = 0  # there was no job, or no machine for it
+    elif seconds is None and started and ending.ended_at:
+        seconds = round((ending.ended_at - started).total_seconds())
+    return None if seconds is None else budget.spent(training, seconds)
+
+
 def _released(workspace: str, training: Training, ending: Ending) -> list[Write]:
     lora_id = sibling(training.id, "mdl")
     writes: list[Write] = [
         Delete(Key(use.item["pk"], use.item["sk"])) for use in repository.uses_of(training)
     ]
-    writes.append(
-        Update(
-            repository.use_key(workspace),
-            "ADD #active_trainings :minus_one",
-            {"minus_one": -1},
-            None,
-        )
-    )
+    writes.append(use.one_training_less(workspace, ending.lora.size if ending.lora else 0))
+    charge = _charge_at_end(training, ending)
+    if charge and training.charge:
+        writes.append(budget.settled(workspace, training.charge, charge))
     if ending.proposes:
         key = proposals.pending_key(workspace, training.id)
         waits = pending.values("store_proposals", training.id)
@@ -229,6 +238,7 @@ def _released(workspace: str, training: Training, ending: Ending) -> list[Write]
     if ending.lora:
         writes.append(models.put_of(workspace, ending.lora))
         writes.append(models.family_row(workspace, ending.lora))
+        writes.append(stored.row_of(workspace, ending.lora.id, ending.lora.size))
     else:
         writes.append(
             Delete(models.name_key(workspace, training.name), _OURS_OR_GONE, {"id": lora_id})

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from contract.document import contract
+from lambdas.core.limits import LimitSettings
 from lambdas.trainings.schema import NewTraining
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
@@ -53,3 +54,20 @@ def test_every_route_of_the_guides_exists() -> None:
 
 def _looked_on() -> list[str]:
     return re.findall(r"\| `(/[a-z-]+)", TRAININGS)
+
+
+def test_the_guide_to_access_tells_the_limits_that_are() -> None:
+    guide = (GUIDES / "access.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", guide, re.MULTILINE))
+    of_workspace = contract()["components"]["schemas"]["Workspace"]["properties"]
+    sources = [Path("lambdas/trainings/budget.py"), Path("lambdas/core/stored.py")]
+    codes = set(re.findall(r'"([a-z_]+(?:_limit|_trainings))"', "".join(map(_text, sources))))
+
+    assert rows == set(of_workspace) - {"name", "created_at", "month", "resets_at"}
+    assert codes - {"active_trainings"} == set(re.findall(r"(?:429|403) `([a-z_]+)`", guide))
+    for name, default in LimitSettings.model_construct().model_dump().items():
+        assert f"`{name}`" in guide, default
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

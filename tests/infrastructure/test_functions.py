@@ -28,12 +28,23 @@ JOBS = {
     "DEFAULT_INSTANCE_TYPE": "ml.g5.xlarge",
     "DEFAULT_MAX_RUNTIME_MINUTES": "360",
     "VOLUME_SIZE_GB": "100",
-    "MAX_ACTIVE_TRAININGS": "20",
     "SUBNET_IDS": "",
     "SECURITY_GROUP_IDS": "",
     "KMS_KEY_ID": "",
     "TRAINING_PRICES": "{}",
     "TRAINING_TAGS": "{}",
+}
+LIMITS = {
+    "MAX_ACTIVE_TRAININGS": "20",
+    "MAX_GPU_HOURS_PER_MONTH": "500",
+    "MAX_USD_PER_MONTH": "1000",
+    "MAX_STORED_GB": "2000",
+    "AUDIT_DAYS": "90",
+}
+# Those that make something for which a limit holds, and the one that tells of limits.
+LIMITED = {
+    *("DatasetsFunction", "ModelsFunction", "TrainingsFunction", "AccessFunction"),
+    "AssetWorkerFunction",
 }
 QUEUE = {"ASSET_QUEUE_URL": "<AssetsQueue>"}
 SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction", "TrainingStatusFunction"}
@@ -84,11 +95,13 @@ def test_a_function_is_told_what_all_are_told(deployed, function):
     room = HANDLERS[function][0].split(".")[1]
 
     queue = QUEUE if function in SENDS else {}
+    limits = LIMITS if function in LIMITED else {}
     if function == "AssetWorkerFunction":
         queue = queue | {"PILLOW_BLOCK_SIZE": "256m"}
     assert environment(deployed, function) == {
         **COMMON,
         **queue,
+        **limits,
         "POWERTOOLS_SERVICE_NAME": room,
     }
 
@@ -100,7 +113,8 @@ def test_a_function_that_starts_jobs_is_told_how(deployed, function):
 
     room = HANDLERS[function][0].split(".")[1]
     queue = QUEUE if function in SENDS else {}
-    assert told == {**COMMON, **JOBS, **queue, "POWERTOOLS_SERVICE_NAME": room}
+    limits = LIMITS if function in LIMITED else {}
+    assert told == {**COMMON, **JOBS, **queue, **limits, "POWERTOOLS_SERVICE_NAME": room}
     assert ".dkr.ecr." in image
 
 
@@ -112,6 +126,9 @@ def test_the_settings_reach_the_functions(synthesize_with):
             default_max_runtime_minutes=90,
             volume_size_gb=50,
             max_active_trainings=3,
+            max_gpu_hours_per_month=12.5,
+            max_usd_per_month="none",
+            audit_days=7,
             subnet_ids=["subnet-0a1b2c3d", "subnet-1a1b2c3d"],
             security_group_ids=["sg-0a1b2c3d"],
             tags={"team": "Ünïcode", "cost": "1/2"},
@@ -127,6 +144,9 @@ def test_the_settings_reach_the_functions(synthesize_with):
     assert told["DEFAULT_MAX_RUNTIME_MINUTES"] == "90"
     assert told["VOLUME_SIZE_GB"] == "50"
     assert told["MAX_ACTIVE_TRAININGS"] == "3"
+    assert told["MAX_GPU_HOURS_PER_MONTH"] == "12.5"
+    assert told["MAX_USD_PER_MONTH"] == ""
+    assert told["AUDIT_DAYS"] == "7"
     assert told["SUBNET_IDS"] == "subnet-0a1b2c3d,subnet-1a1b2c3d"
     assert told["SECURITY_GROUP_IDS"] == "sg-0a1b2c3d"
     assert json.loads(told["TRAINING_PRICES"]) == {"ml.g5.xlarge": 1.5}

@@ -105,7 +105,7 @@ def test_who_may_send_to_the_worker_and_who_may_take(deployed):
 def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
     granted = by_resource(deployed, "AuthorizerFunctionRole", "dynamodb")
 
-    assert granted == {TABLE: {"dynamodb:GetItem"}}
+    assert granted == {TABLE: {"dynamodb:GetItem", "dynamodb:UpdateItem"}}
     assert by_resource(deployed, "AuthorizerFunctionRole", "s3") == {}
 
 

@@ -3,15 +3,16 @@
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 
 from lambdas.access import authorizer, repository
 from lambdas.access import handler as access
-from lambdas.core import table
+from lambdas.core import aws, table
 from lambdas.core.caller import needed_role
 from lambdas.datasets import handler as datasets
-from tests.unit.fakes import Client, Context
+from tests.unit.fakes import AwsCalls, Client, Context, refusal
 
 pytestmark = pytest.mark.usefixtures("aws_calls")
 ACCESS = Client(access.handler)
@@ -81,6 +82,55 @@ def test_an_expired_token_is_told_from_an_unknown_one() -> None:
     policy = authorize(secret)
 
     assert (effect(policy), policy["context"]["code"]) == ("Deny", "token_expired")
+
+
+def test_the_use_of_a_token_is_noted_every_ten_minutes(
+    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = ACCESS.post("/tokens", {"name": "script"}).body["token"]
+    assert ACCESS.get("/tokens").body["data"][0]["last_used_at"] is None
+    now = time.time()
+    aws_calls.reset()
+
+    for later in (0, 60, 599, 601):
+        monkeypatch.setattr(time, "time", lambda later=later: now + later)
+        assert effect(authorize(secret)) == "Allow"
+
+    noted = ["GetItem", "UpdateItem"]
+    assert aws_calls.made == [*noted, "GetItem", "GetItem", *noted]
+    told = ACCESS.get("/tokens").body["data"][0]["last_used_at"]
+    assert datetime.fromisoformat(told).timestamp() == int(now + 601)
+    assert aws_calls.made[-2:] == ["Query", "BatchGetItem"]
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", "ProvisionedThroughputExceededException"])
+def test_a_use_that_cannot_be_noted_keeps_nobody_out_and_is_tried_once(
+    aws_calls: AwsCalls, code: str
+) -> None:
+    secret = ACCESS.post("/tokens", {"name": "script"}).body["token"]
+    aws_calls.reset()
+    aws_calls.refused = {"UpdateItem": [refusal("UpdateItem", code, "no")] * 5}
+
+    assert effect(authorize(secret)) == "Allow"
+    assert aws_calls.made == ["GetItem", "UpdateItem"]
+
+
+def test_noting_the_use_of_a_token_that_was_just_revoked_does_not_bring_it_back() -> None:
+    made = ACCESS.post("/tokens", {"name": "script"}).body
+    grant = repository.grant_of(made["token"])
+    assert grant
+    ACCESS.request("DELETE", f"/tokens/{made['id']}")
+
+    repository.note_use(made["token"], grant, int(time.time()))
+
+    assert repository.grant_of(made["token"]) is None
+
+
+def test_noting_a_use_waits_a_quarter_of_a_second_at_most_and_only_once() -> None:
+    config = aws.dynamodb_at_once().meta.config
+
+    assert (config.connect_timeout, config.read_timeout) == (0.25, 0.25)
+    assert config.retries["total_max_attempts"] == 1
 
 
 def test_a_function_looks_at_expiry_again_since_the_gateway_caches() -> None:

@@ -156,10 +156,10 @@ def test_a_crash_before_the_message_was_sent_is_mended_by_the_schedule(
     aws_calls.reset()
     DATASETS.get(f"/datasets/{dataset_id}")
     aws_calls.reset()
-    aws_calls.kill_before = 4  # GetItem, GetObject, ListObjectsV2, UpdateItem
+    aws_calls.kill_before = 4  # GetItem, GetObject, ListObjectsV2, TransactWriteItems
     with pytest.raises(Killed):
         DATASETS.post(f"/datasets/{dataset_id}/complete")
-    assert aws_calls.made[-1] == "UpdateItem"
+    assert aws_calls.made[-1] == "TransactWriteItems"
     aws_calls.reset()
     reconcile()
     assert work() == 0  # it is not overdue yet

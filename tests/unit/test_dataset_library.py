@@ -236,10 +236,11 @@ def test_a_dataset_is_deleted_before_it_is_uploaded_and_while_it_waits_for_its_c
         assert left_of(made["id"]) == ["acme#dataset#gone"]
 
 
-def test_asking_for_a_deletion_takes_four_calls(aws_calls: AwsCalls) -> None:
+def test_asking_for_a_deletion_takes_four_calls_and_one_to_record_it(aws_calls: AwsCalls) -> None:
     dataset_id = ready_dataset()
     aws_calls.reset()
 
     delete(dataset_id)
 
-    assert aws_calls.made == ["GetItem", "UpdateItem", "Query", "SendMessage"]
+    recorded = "TransactWriteItems"
+    assert aws_calls.made == ["GetItem", "UpdateItem", "Query", "SendMessage", recorded]

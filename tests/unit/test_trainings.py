@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lambdas.access import workspaces
 from lambdas.core import bucket
 from lambdas.training_status import handler as status
 from tests.unit.fakes import SD_XL, AwsCalls, Client, Context, FakeSageMaker, Killed
@@ -260,14 +261,10 @@ def test_a_quota_that_is_used_up_keeps_the_training_queued_until_there_is_room(
     assert sagemaker.jobs == {}
 
 
-def test_the_workspace_has_only_so_many_trainings_under_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from lambdas.trainings.settings import Settings
-
+def test_the_workspace_has_only_so_many_trainings_under_way() -> None:
     ready_model(), ready_dataset()
-    few = Settings.load().model_copy(update={"max_active_trainings": 1})
-    monkeypatch.setattr(Settings, "load", lambda: few)
+    workspaces.make("acme")
+    workspaces.set_limits("acme", {"active_trainings": 1})
     assert TRAININGS.post("/trainings", body()).status == 201
 
     answer = TRAININGS.post("/trainings", body(name="second"))
