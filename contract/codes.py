@@ -58,7 +58,7 @@ CODES: dict[str, Meaning] = {
     ),
     "no_edit": Meaning(
         "The captions of the dataset were never changed as a whole.",
-        "Change them with `POST /datasets/{dataset_id}/captions/edit`, and this tells how far it is.",
+        "Replace words, add or remove a tag in all captions, and this tells how far that is.",
     ),
     "route_not_found": Meaning("No route has this path.", "Correct the path; all begin with /v1."),
     "image_not_found": Meaning(

@@ -43,7 +43,7 @@ class AuditEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: datetime
+    at: datetime = Field(description="When.")
     token_id: str = Field(
         description="Whose request it was; `operator` for what was done with AWS credentials."
     )

@@ -10,7 +10,7 @@ class Used(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    used: float
+    used: float = Field(description="In the unit that the name says.")
     limit: float | None = Field(description="null: there is none.")
     left: float | None = Field(description="null: there is no limit.")
 
@@ -20,7 +20,7 @@ class Counted(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    used: int
+    used: int = Field(description="How many there are.")
     limit: int | None = Field(description="null: there is none.")
     left: int | None = Field(description="null: there is no limit.")
 
@@ -30,8 +30,8 @@ class Workspace(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    created_at: datetime
+    name: str = Field(description="The workspace's.")
+    created_at: datetime = Field(description="When it was made.")
     month: str = Field(
         description="Of gpu_hours and usd, in UTC: a training counts in the month in which it was "
         "made.",

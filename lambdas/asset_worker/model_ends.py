@@ -3,6 +3,7 @@
 from lambdas.asset_worker import leases
 from lambdas.asset_worker.leases import HELD, Lease, Lost
 from lambdas.core import bucket, multipart, pending, stored, table
+from lambdas.core.errors import NotFound
 from lambdas.core.table import ConditionFailed
 from lambdas.models import checks, repository, transitions
 from lambdas.models.schema import Model
@@ -23,8 +24,7 @@ def settle(workspace: str, lease: Lease, ended: Model) -> None:
         if _settled(workspace, lease, ended):
             break
     if ended.status == "invalid":
-        model, upload = repository.get_upload(workspace, ended.id)
-        transitions.clear_invalid(workspace, model, upload)
+        _clear_invalid(workspace, ended.id)
     if ended.status == "checking":
         checks.send(workspace, ended.id)
 
@@ -37,6 +37,15 @@ def clear_if_gone(workspace: str, model_id: str) -> None:
     _abort_uploads(workspace, model_id)
     for found in bucket.objects_under(repository.folder_of(workspace, model_id)):
         bucket.delete(found.key)
+
+
+def _clear_invalid(workspace: str, model_id: str) -> None:
+    try:
+        model, upload = repository.get_upload(workspace, model_id)
+    except NotFound:  # it was deleted just now
+        clear_if_gone(workspace, model_id)
+        return
+    transitions.clear_invalid(workspace, model, upload)
 
 
 def _abort_uploads(workspace: str, model_id: str) -> None:

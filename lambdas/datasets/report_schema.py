@@ -33,9 +33,9 @@ class SubsetReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    prefix: str
-    images: int
-    captions: int
+    prefix: str = Field(description="The subset's.")
+    images: int = Field(description="How many images it has.")
+    captions: int = Field(description="How many captions it has.")
     sizes: list[Sizes] | None = Field(default=None, description="As those of the whole dataset.")
 
 

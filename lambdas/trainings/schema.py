@@ -325,7 +325,7 @@ class Charge(Frozen):
         description="Seconds times GPUs: the most that it may take until it has ended, then those "
         "that SageMaker bills."
     )
-    usd: float | None = Field(description="Likewise; null: the price is unknown.")
+    usd: float | None = Field(description="US dollars, likewise; null: the price is unknown.")
 
 
 class Training(Frozen):

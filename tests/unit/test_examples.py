@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from lambdas.access import workspaces
 from lambdas.core import aws, bucket
 from lambdas.models import repository
 from tests.unit.fakes import LORA, SD_1_5, FakeSageMaker, png, safetensors_file
@@ -86,7 +87,7 @@ def tell_of_a_dataset(recorder: Recorder) -> str:
     recorder.call("cropDataset", {"name": "tusiji-512", "resolution": 512}, dataset_id=dataset_id)
     bucket.put("acme/inbox/100_demo/demo1.jpg", jpeg(1))
     bucket.put("acme/inbox/100_demo/demo1.txt", b"a rabbit")
-    recorder.call("importDatasets", {"name": "demo", "s3_uri": "s3://bucket/acme/inbox/100_demo"})
+    recorder.call("importDataset", {"name": "demo", "s3_uri": "s3://bucket/acme/inbox/100_demo"})
     work()
     return dataset_id
 
@@ -205,9 +206,12 @@ def tell_of_proposals(
 
 
 def tell_of_the_end(recorder: Recorder, dataset_id: str, model_id: str) -> None:
+    workspaces.make("acme")
     recorder.call("getHealth")
     made = recorder.call("createToken", {"name": "nightly", "role": "trainer"})
     recorder.call("listTokens")
+    recorder.call("getWorkspace")
+    recorder.call("listAuditEvents")
     recorder.call("deleteToken", token_id=made.body["id"])
     recorder.call("deleteDataset", dataset_id=ready_dataset("old"))
 
