@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_ROOMS = ("datasets", "models", "trainings", "access")
+_ROOMS = ("datasets", "models", "trainings", "access", "webhooks")
 _FILE = Path(__file__).parent.parent / "openapi.yaml"
 _VERSION = "0.1.0"
 _TITLE = "LoRAStack"
@@ -112,7 +112,10 @@ def _head() -> dict[str, Any]:
         "security": [{"bearer": []}],
         "tags": [
             {"name": name}
-            for name in ("Datasets", "Captions", "Models", "Trainings", "Access", "Service")
+            for name in (
+                *("Datasets", "Captions", "Models", "Trainings", "Webhooks"),
+                *("Access", "Service"),
+            )
         ],
         "paths": {},
         "components": {

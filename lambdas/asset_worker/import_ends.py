@@ -3,7 +3,7 @@
 from lambdas.asset_worker import leases
 from lambdas.asset_worker.leases import HELD, Lost
 from lambdas.asset_worker.model_imports import Import
-from lambdas.core import bucket, multipart, pending, table
+from lambdas.core import bucket, multipart, notices, pending, table
 from lambdas.core.attributes import Item
 from lambdas.core.table import ConditionFailed, Delete, Write
 from lambdas.models import repository, transitions, writes
@@ -50,12 +50,15 @@ def _settled(one: Import, ended: Model) -> bool:
     item = table.get(one.lease.key)
     if item is None:
         raise Lost(f"{ended.id} was deleted")
+    notice = writes.notice_of(one.workspace, ended)
+    outbox = notices.put_of(notice)
     try:
-        table.transact([_update(one, ended), _other(one.workspace, ended, item)])
+        table.transact([_update(one, ended), _other(one.workspace, ended, item), outbox])
     except ConditionFailed as error:
         if 0 in error.found:
             raise Lost(f"the import of {ended.id} was ended by another") from error
         return False
+    notices.announce(notice)
     return True
 
 

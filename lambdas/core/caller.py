@@ -29,8 +29,12 @@ class Caller:
 
 
 def needed_role(method: str, resource: str) -> Role:
-    """Return the least role for a route: viewers read, trainers write, admins manage tokens."""
-    if resource.startswith("/tokens"):
+    """Return the least role for a route: viewers read, trainers write, admins manage tokens.
+
+    And webhooks, reading them too: they carry what happens out of the workspace, to addresses that
+    may hold a secret.
+    """
+    if resource.startswith(("/tokens", "/webhooks")):
         return "admin"
     return "viewer" if method in _READS else "trainer"
 

@@ -6,7 +6,7 @@ the schedule finds it (`sweep`).
 
 from datetime import datetime, timedelta
 
-from lambdas.core import aws, clock, table
+from lambdas.core import aws, clock, notices, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.names import name_taken
@@ -15,7 +15,14 @@ from lambdas.core.revisions import stale
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
 from lambdas.models import deleting, repository
 from lambdas.models.schema import Model, Reason, Upload
-from lambdas.models.writes import OPEN, assignments, changed_meanwhile, still_open, update_of
+from lambdas.models.writes import (
+    OPEN,
+    assignments,
+    changed_meanwhile,
+    notice_of,
+    still_open,
+    update_of,
+)
 
 _CHECK_EVERY = timedelta(minutes=5)
 _DUE_AT_ONCE = 25
@@ -156,7 +163,9 @@ def _settle(workspace: str, model: Model) -> None:
         if ready
         else Delete(lock, "#id = :id", {"id": model.id})
     )
+    notice = notice_of(workspace, model)
     try:
-        table.transact([update, other])
+        table.transact([update, other, notices.put_of(notice)])
     except ConditionFailed as error:
         raise changed_meanwhile() from error
+    notices.announce(notice)

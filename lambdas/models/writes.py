@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from lambdas.core import clock
+from lambdas.core import clock, notices
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict
+from lambdas.core.notices import Notice
 from lambdas.core.table import Update
 from lambdas.models import repository
+from lambdas.models.schema import Model
 
 # What a model has as long as something of it is to be cleared away: it stands in the open index.
 OPEN = "#open_shard, #next_check_at"
@@ -33,6 +35,12 @@ def update_of(
         {**values, **filled, "first": 1, "one": 1},
         condition,
     )
+
+
+def notice_of(workspace: str, model: Model) -> Notice:
+    """Return what is to be told of a model that was settled: it is `ready` or `invalid`."""
+    ready = model.status == "ready"
+    return notices.of(workspace, "model.ready" if ready else "model.invalid", model.id)
 
 
 def still_open() -> Item:
