@@ -109,6 +109,8 @@ class Plan:
             "TZ": ":UTC",
             "POWERTOOLS_TRACE_DISABLED": "true",
             **LOCAL_ALONE,
+            # A request that waits holds one of a few processes here, and others want them.
+            "MOST_WAITS": str(max(1, self.options.processes // 2)),
             **function.environment,
             **self.credentials(access_key_id(function.logical_id)),
         }

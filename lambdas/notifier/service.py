@@ -11,9 +11,7 @@ def do(message: Message) -> None:
     if message.kind == "notice":
         telling.tell(message.workspace, message.id)
     elif message.webhook_id:
-        delivering.attempt(
-            message.workspace, message.webhook_id, message.id, message.attempt
-        )
+        delivering.attempt(message.workspace, message.webhook_id, message.id, message.attempt)
 
 
 def reconcile() -> int:

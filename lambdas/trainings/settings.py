@@ -28,6 +28,7 @@ class Settings(settings.Settings):
     default_max_runtime_minutes: int = 360
     volume_size_gb: int = 100
     max_active_trainings: int = 20
+    most_waits: int = 10  # at once in a workspace, see following.py
     subnet_ids: _Names = ()
     security_group_ids: _Names = ()
     kms_key_id: str = ""

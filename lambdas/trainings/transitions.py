@@ -103,7 +103,9 @@ def record_state(workspace: str, training_id: str, told: Told) -> Kept | None:
         return _record_state(workspace, training_id, told)
     notice = notices.of(workspace, kind, training_id)
     # A status that stands already is not told again.
-    stood = _record_state(workspace, training_id, told, (notices.put_of(notice),), "#status <> :status")
+    stood = _record_state(
+        workspace, training_id, told, (notices.put_of(notice),), "#status <> :status"
+    )
     if stood is None:
         notices.announce(notice)
     elif stood.training.status == told.status:

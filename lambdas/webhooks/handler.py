@@ -67,9 +67,7 @@ def delete_webhook(caller: CurrentCaller, webhook_id: str) -> Response[None]:
     return Response(status_code=204)
 
 
-@app.post(
-    "/webhooks/<webhook_id>/rotate", tags=["Webhooks"], operation_id="rotateWebhookSecret"
-)
+@app.post("/webhooks/<webhook_id>/rotate", tags=["Webhooks"], operation_id="rotateWebhookSecret")
 def rotate_webhook_secret(caller: CurrentCaller, webhook_id: str) -> WebhookWithSecret:
     """Give a webhook a new secret.
 

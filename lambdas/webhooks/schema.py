@@ -106,7 +106,9 @@ class Attempt(BaseModel):
         default=None, description="What the receiver answered; null: nothing."
     )
     milliseconds: int = Field(description="From looking up the name to the answer.")
-    error: str | None = Field(default=None, description="Why it counts as failed; null: it doesn't.")
+    error: str | None = Field(
+        default=None, description="Why it counts as failed; null: it doesn't."
+    )
 
 
 class Delivery(BaseModel):
