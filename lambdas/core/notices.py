@@ -1,8 +1,8 @@
 """Notices of what happened, kept in an outbox: written with the change itself, so none is lost.
 
-A notice is one write more in the transaction that makes the change. The message that has it told is
-sent after that, and a crash in between loses the message and not the notice: it stands in the `open`
-index until it is told, and a schedule sends the message again.
+A notice is one write more in the transaction that makes the change. The message that has it told
+is sent after that, and a crash in between loses the message and not the notice: it stands in the
+`open` index until it is told, and a schedule sends the message again.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""What a notice says: its type, when, and the resource as a read tells of it, without what is large.
+"""What a notice says: its type, when, and the resource as a read tells it, but what is large.
 
 No URL that opens anything stands in it, since a notice leaves the workspace.
 """

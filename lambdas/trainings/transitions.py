@@ -206,7 +206,8 @@ def due(shard: int, until: datetime, limit: int) -> list[tuple[str, str]]:
 def end(workspace: str, training: Training, ending: Ending) -> bool:
     """End a training, once: the record, its LoRA, names, uses and counts change as one.
 
-    What is to be told of it is written with them. Returns False when it had ended before; nothing changes then.
+    What is to be told of it is written with them. Returns False when it had ended before; nothing
+    changes then.
     """
     moment = clock.now()
     changes: Item = {
