@@ -162,19 +162,21 @@ def _title(operation: dict[str, Any], docstring: str) -> None:
 def _answer_problems(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
+    if _has_header(operation, "if-none-match"):
+        responses["304"] = {"description": "It stands as If-None-Match names it; without a body."}
     open_to_all = operation.get("security") == []
     for status in _PROBLEMS:
         if open_to_all and status not in {"429", "500", "504"}:
             continue
-        if status in {"412", "428"} and not _is_conditional(operation):
+        if status in {"412", "428"} and not _has_header(operation, "if-match"):
             continue
         if status in {"413", "415"} and "requestBody" not in operation:
             continue
         responses[status] = {"$ref": f"#/components/responses/{status}"}
 
 
-def _is_conditional(operation: dict[str, Any]) -> bool:
-    return any(one["name"].lower() == "if-match" for one in operation.get("parameters", []))
+def _has_header(operation: dict[str, Any], name: str) -> bool:
+    return any(one["name"].lower() == name for one in operation.get("parameters", []))
 
 
 def main() -> None:

@@ -25,6 +25,14 @@ IfNoneMatch = Annotated[
 ]
 
 
+class NotModified(Exception):
+    """What was asked for is just what the caller has: 304, no error to anybody."""
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(etag)
+        self.etag = etag
+
+
 def of(body: BaseModel) -> str:
     """Return the ETag of an answer: of all that is in it, so that any change makes another."""
     return f'"{hashlib.sha256(body.model_dump_json().encode()).hexdigest()[:24]}"'

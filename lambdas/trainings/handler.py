@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from lambdas.core import http
 from lambdas.core.caller import CurrentCaller
-from lambdas.core.entity_tags import IfNoneMatch
+from lambdas.core.entity_tags import IfNoneMatch, NotModified
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
@@ -95,11 +95,13 @@ def get_training(
     writes for its place; a webhook costs nothing until something happens.
     """
     seen = following.read(caller, training_id, wait, if_none_match)
-    headers = {"ETag": seen.etag}
     if seen.known:
-        return Response(status_code=304, headers=headers)
+        raise NotModified(seen.etag)
     return Response(
-        status_code=200, content_type="application/json", body=seen.training, headers=headers
+        status_code=200,
+        content_type="application/json",
+        body=seen.training,
+        headers={"ETag": seen.etag},
     )
 
 
