@@ -13,7 +13,7 @@ from lambdas.models import repository as models
 from lambdas.trainings import repository as trainings
 
 # What may be large, or a person wrote into it: GET has it.
-_LEFT_OF_TRAINING = {
+_LEFT_OF_TRAINING: dict[str, Any] = {
     "config_params": True,
     "sample_prompts": True,
     "captioning": True,
