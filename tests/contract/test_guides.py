@@ -72,7 +72,7 @@ def test_the_guide_to_webhooks_checks_what_the_notifier_signs() -> None:
     late = signature_headers([secret], "evt_1", now - 301, body)
     others = signature_headers([OTHER_SECRET], "evt_1", now, body)
     for wrong, text in ((headers, body + " "), (late, body), (others, body)):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"too old|not signed"):
             told["verified"](secret, wrong, text.encode())
 
 

@@ -36,7 +36,7 @@ class Receiver:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             made.received.append((self.path, dict(self.headers), body))
             left = made.answers.get(self.path)
