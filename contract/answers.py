@@ -43,6 +43,8 @@ def complete(path: str, method: str, operation: Operation, function: str) -> Non
     """Give an operation the headers and problems that its function answers."""
     responses = operation["responses"]
     responses.pop("422", None)  # Powertools' own, which is no problem
+    if any(one["name"] == "If-None-Match" for one in operation.get("parameters", [])):
+        responses.setdefault("304", {"description": "It is as you have it."})
     names = sorted(raised.success_headers(function))
     for status, response in responses.items():
         if int(status) in _WITHOUT_BODY:

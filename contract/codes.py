@@ -198,6 +198,14 @@ CODES: dict[str, Meaning] = {
     "too_many_requests": Meaning(
         "More requests came than the deployment takes.", "Wait as long as `Retry-After` says."
     ),
+    "secret_already_shown": Meaning(
+        "The webhook was made by an earlier request with this Idempotency-Key, and its secret is "
+        "shown once.",
+        "Have a new secret made with `POST /webhooks/{webhook_id}/rotate`.",
+    ),
+    "too_many_webhooks": Meaning(
+        "The workspace has as many webhooks as there may be.", "Delete one that nobody needs."
+    ),
     "too_many_trainings": Meaning(
         "As many trainings are under way in the workspace as its limit allows.",
         "Wait for one to end or cancel one.",

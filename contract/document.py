@@ -10,7 +10,7 @@ from contract import answers, examples, schemas
 from lambdas.core.problems import Problem
 
 VERSION = "0.1.0"
-_ROOMS = ("datasets", "models", "trainings", "access")
+_ROOMS = ("datasets", "models", "trainings", "access", "webhooks")
 _TITLE = "LoRAStack"
 _DESCRIPTION = """\
 LoRA training for Stable Diffusion 1.5 and SDXL: upload a base model and captioned images, start a
@@ -29,6 +29,7 @@ _TAGS = {
     "Captions": "The texts beside the images: read, written, changed as a whole, proposed.",
     "Models": "Base models and LoRAs: uploaded or imported, inspected, downloaded.",
     "Trainings": "Jobs that train a LoRA: checked, started, followed, canceled.",
+    "Webhooks": "Being told what happens, at an address of one's own.",
     "Access": "A workspace: its tokens, its use and limits, and who did what.",
     "Service": "The service itself; these routes need no token.",
 }
@@ -36,6 +37,7 @@ _IN_PATHS = {
     "dataset_id": "The dataset's id, `ds_...`.",
     "image_id": "The image's id, `img_...`, as `GET /datasets/{dataset_id}/images` tells it.",
     "model_id": "The model's id, `mdl_...`.",
+    "webhook_id": "The webhook's id, `whk_...`.",
     "token_id": "The token's id, `tok_...`; not its secret.",
     "training_id": "The training's id, `trn_...`.",
 }

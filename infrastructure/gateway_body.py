@@ -12,7 +12,7 @@ from gateway_responses import gateway_responses
 from problems import DeploymentError
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
-ROOMS = ("datasets", "models", "trainings", "access")
+ROOMS = ("datasets", "models", "trainings", "access", "webhooks")
 TOKEN_PATTERN = r"^Bearer lsk_[A-Za-z0-9_-]{43}$"  # noqa: S105, the shape of a token, not a token
 
 Body = dict[str, object]

@@ -117,6 +117,11 @@ class DeploymentSettings(BaseModel):
         description="the name of a secret in Secrets Manager that holds a JSON object of tokens by "
         'host, such as {"huggingface.co": "hf_..."}, or left out',
     )
+    notice_topic: bool = Field(
+        True,
+        description="true or false: whether what happens in every workspace is also published to "
+        "an SNS topic of the stack",
+    )
     retention: Literal["retain", "destroy"] = Field(
         "retain", description='"retain" or "destroy": what becomes of table and bucket'
     )

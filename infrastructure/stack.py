@@ -13,6 +13,7 @@ from events import Events
 from function_code import ASSET_WORKER, function_code
 from gateway_body import Route
 from imports import Imports
+from notices import NOTIFIER_TIMEOUT, Notices
 from service_function import MEMORY_MIB, ServiceFunction
 from settings import DeploymentSettings, limits_environment
 from storage import Storage
@@ -55,6 +56,7 @@ class LoraStack(cdk.Stack):
             self, "Training", root=root, settings=settings, storage=self.storage
         )
         self.assets = Assets(self, "Assets")
+        self.notices = Notices(self, "Notices", settings=settings, key=self.storage.key)
         self.imports = Imports(settings=settings, storage=self.storage)
         self._functions()
         self._grant_records()
@@ -62,6 +64,7 @@ class LoraStack(cdk.Stack):
         self.imports.grant_list(self.datasets.role)
         self.imports.grant_read(self.asset_worker.role)
         self._grant_queue()
+        self._grant_notices()
         self._grant_jobs()
         self.api = self._api(routes)
         self.events = Events(
@@ -73,11 +76,13 @@ class LoraStack(cdk.Stack):
         )
         self.assets.wake(self.asset_worker.function)
         self.assets.receive_arrivals(self.storage.bucket)
+        self.notices.wake(self.notifier.function)
         self._outputs()
 
     def _functions(self) -> None:
         jobs, assets = self.training.environment, self.assets.environment
         limits = limits_environment(self._settings)
+        told = self.notices.environment
         self.datasets = self._function(
             "DatasetsFunction",
             "lambdas.datasets.handler.handler",
@@ -86,13 +91,24 @@ class LoraStack(cdk.Stack):
         self.models = self._function(
             "ModelsFunction",
             "lambdas.models.handler.handler",
-            environment=assets | limits | self.imports.environment,
+            environment=assets | limits | told | self.imports.environment,
         )
         self.trainings = self._function(
-            "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs | limits
+            "TrainingsFunction",
+            "lambdas.trainings.handler.handler",
+            environment=jobs | limits | told,
         )
         self.access = self._function(
             "AccessFunction", "lambdas.access.handler.handler", environment=limits
+        )
+        self.webhooks = self._function(
+            "WebhooksFunction", "lambdas.webhooks.handler.handler", environment=told
+        )
+        self.notifier = self._function(
+            "NotifierFunction",
+            "lambdas.notifier.handler.handler",
+            environment=told | self.notices.topic_environment,
+            timeout=NOTIFIER_TIMEOUT,
         )
         self.authorizer = self._function(
             "AuthorizerFunction",
@@ -102,13 +118,17 @@ class LoraStack(cdk.Stack):
         self.training_status = self._function(
             "TrainingStatusFunction",
             "lambdas.training_status.handler.handler",
-            environment=jobs | assets,
+            environment=jobs | assets | told,
             timeout=cdk.Duration.seconds(300),
         )
         self.asset_worker = self._function(
             "AssetWorkerFunction",
             "lambdas.asset_worker.handler.handler",
-            environment=assets | limits | DECODER_ENVIRONMENT | self.imports.worker_environment,
+            environment=assets
+            | limits
+            | told
+            | DECODER_ENVIRONMENT
+            | self.imports.worker_environment,
             timeout=WORKER_TIMEOUT,
             code=self._worker_code,
             memory_mib=2048,  # decoding takes up to 900 MiB, and 2048 give more than one CPU
@@ -145,6 +165,7 @@ class LoraStack(cdk.Stack):
             "models": self.models,
             "trainings": self.trainings,
             "access": self.access,
+            "webhooks": self.webhooks,
         }
         return Api(
             self,
@@ -163,6 +184,8 @@ class LoraStack(cdk.Stack):
             self.trainings,
             self.access,
             self.training_status,
+            self.webhooks,
+            self.notifier,
         ):
             self.storage.grant_items(function.role, *RECORDS)
         self.storage.grant_items(self.asset_worker.role, *RECORDS, "BatchWriteItem")
@@ -210,6 +233,18 @@ class LoraStack(cdk.Stack):
         for function in (self.datasets, self.models, self.asset_worker, self.training_status):
             self.assets.grant_send(function.role)
 
+    def _grant_notices(self) -> None:
+        for function in (
+            self.models,
+            self.trainings,
+            self.training_status,
+            self.asset_worker,
+            self.webhooks,
+            self.notifier,
+        ):
+            self.notices.grant_send(function.role)
+        self.notices.grant_publish(self.notifier.role)
+
     def _grant_jobs(self) -> None:
         self.training.grant_jobs(self.trainings.role)
         self.training.grant_jobs(self.training_status.role)
@@ -218,3 +253,5 @@ class LoraStack(cdk.Stack):
         cdk.CfnOutput(self, "ApiUrl", value=self.api.rest_api.url)
         cdk.CfnOutput(self, "BucketName", value=self.storage.bucket.bucket_name)
         cdk.CfnOutput(self, "TableName", value=self.storage.table.table_name)
+        if self.notices.topic:
+            cdk.CfnOutput(self, "NoticeTopicArn", value=self.notices.topic.topic_arn)

@@ -19,6 +19,8 @@ INHERITED = ("PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")  # by functions,
 KOHYA_VARIABLES = (
     *("KOHYA_HOME", "KOHYA_PYTHON", "KOHYA_TOKENIZERS", "KOHYA_TAGGER", "KOHYA_CPU"),
 )
+# What no deployment sets: receivers of webhooks on this machine, over http.
+LOCAL_ALONE = {"WEBHOOKS_TO_LOOPBACK": "true"}
 ENGINE_VARIABLES = (*KOHYA_VARIABLES, "LORASTACK_REHEARSAL_STEP_SECONDS")
 
 
@@ -106,6 +108,9 @@ class Plan:
             "_X_AMZN_TRACE_ID": "",
             "TZ": ":UTC",
             "POWERTOOLS_TRACE_DISABLED": "true",
+            **LOCAL_ALONE,
+            # A request that waits holds one of a few processes here, and others want them.
+            "MOST_WAITS": str(max(1, self.options.processes // 2)),
             **function.environment,
             **self.credentials(access_key_id(function.logical_id)),
         }

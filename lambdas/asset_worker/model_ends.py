@@ -2,10 +2,10 @@
 
 from lambdas.asset_worker import leases
 from lambdas.asset_worker.leases import HELD, Lease, Lost
-from lambdas.core import bucket, multipart, pending, stored, table
+from lambdas.core import bucket, multipart, notices, pending, stored, table
 from lambdas.core.errors import NotFound
 from lambdas.core.table import ConditionFailed
-from lambdas.models import checks, repository, transitions
+from lambdas.models import checks, repository, transitions, writes
 from lambdas.models.schema import Model
 
 _WORK = ("source", *pending.ATTRIBUTES)
@@ -61,11 +61,15 @@ def _settled(workspace: str, lease: Lease, ended: Model) -> bool:
     named = ended.model_copy(update={"name": item["name"]})
     held, values = f"{HELD} AND #status = :before", {"before": lease.item["status"]}
     values["lease"] = lease.token
+    told = writes.notices_of(workspace, ended)
     counted = stored.settled(workspace, ended.id, 0 if ended.status == "invalid" else ended.size)
+    ends = transitions.ends(workspace, named, held, values, cleared=_WORK)
     try:
-        table.transact([*transitions.ends(workspace, named, held, values, cleared=_WORK), *counted])
+        table.transact([*ends, *counted, *map(notices.put_of, told)])
     except ConditionFailed as error:
         if 0 in error.found:
             raise Lost(f"the work on {ended.id} was ended by another") from error
         return False
+    for notice in told:
+        notices.announce(notice)
     return True

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from lambdas.asset_worker.leases import HELD, Lease, Lost
-from lambdas.core import bucket, clock, pending, stored, table
+from lambdas.core import bucket, clock, notices, pending, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.bucket import Span
 from lambdas.core.ids import ulid_of
+from lambdas.core.notices import Notice
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
 from lambdas.datasets import repository as datasets
 from lambdas.datasets.origin_schema import CropOrigin
@@ -52,9 +53,10 @@ def refresh(workspace: str, dataset: Dataset, report_id: str, report: Report, wh
 def settle(workspace: str, dataset: Dataset, lease: Lease, report: Report, whole: bytes) -> None:
     """Keep the whole report and end the check: `invalid` with errors, `ready` without.
 
-    Raises Lost.
+    What is told of it is written with it. Raises Lost.
     """
     report_id = lease.token
+    notice = _notice(workspace, dataset, invalid=report.errors > 0)
     bucket.put(report_key(workspace, dataset.id, report_id), whole)
     values = {
         "lease": lease.token,
@@ -64,17 +66,21 @@ def settle(workspace: str, dataset: Dataset, lease: Lease, report: Report, whole
         "now": clock.text(clock.now()),
     }
     try:
-        table.write(
-            Update(
-                lease.key,
-                "SET #status = :status, #report = :report, #report_id = :report_id, "
-                f"#updated_at = :now REMOVE {pending.REMOVE}",
-                values,
-                HELD,
-            )
+        update = Update(
+            lease.key,
+            "SET #status = :status, #report = :report, #report_id = :report_id, "
+            f"#updated_at = :now REMOVE {pending.REMOVE}",
+            values,
+            HELD,
         )
+        table.transact([update, notices.put_of(notice)])
     except ConditionFailed as error:
         raise Lost(f"the check of {dataset.id} was ended by another") from error
+    notices.announce(notice)
+
+
+def _notice(workspace: str, dataset: Dataset, *, invalid: bool) -> Notice:
+    return notices.of(workspace, "dataset.invalid" if invalid else "dataset.ready", dataset.id)
 
 
 def put_image(key: str, data: bytes) -> None:
@@ -126,7 +132,9 @@ def refuse(
         "report": in_record.model_dump(mode="json"),
         "report_id": lease.token,
     }
-    _end(workspace, dataset, lease, files, changes)
+    notice = _notice(workspace, dataset, invalid=True)
+    _end(workspace, dataset, lease, files, changes, notices.put_of(notice))
+    notices.announce(notice)
 
 
 def _declared(workspace: str, dataset: Dataset, files: Sequence[DeclaredFile]) -> Item:
@@ -144,6 +152,7 @@ def _end(
     lease: Lease,
     files: Sequence[DeclaredFile] | None,
     changes: Item,
+    *others: Write,
 ) -> None:
     changes = changes | {"updated_at": clock.text(clock.now())}
     counted: list[Write] = []
@@ -160,6 +169,7 @@ def _end(
                 Update(lease.key, f"SET {assignments} REMOVE {removed}", values, HELD),
                 *released(dataset),
                 *counted,
+                *others,
             ]
         )
     except ConditionFailed as error:

@@ -106,6 +106,12 @@ def sqs() -> "SQSClient":
 
 
 @cache
+def sns() -> Any:
+    """Return the SNS client."""
+    return _client("sns")
+
+
+@cache
 def secretsmanager() -> Any:
     """Return the Secrets Manager client."""
     return _client("secretsmanager")

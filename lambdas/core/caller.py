@@ -17,7 +17,7 @@ Role = Literal["viewer", "trainer", "admin"]
 
 _RANK: dict[str, int] = {"viewer": 0, "trainer": 1, "admin": 2}
 READS = {"GET", "HEAD"}
-_OF_ADMINS = ("/tokens", "/audit")
+_OF_ADMINS = ("/tokens", "/audit", "/webhooks")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ class Caller:
 
 def needed_role(method: str, resource: str) -> Role:
     """Return the least role for a route: viewers read, trainers write, admins manage tokens and
-    see who did what."""
+    see who did what.
+
+    And webhooks, reading them too: they carry what happens out of the workspace, to addresses that
+    may hold a secret.
+    """
     if resource.startswith(_OF_ADMINS):
         return "admin"
     return "viewer" if method in READS else "trainer"

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from lambdas.core import aws, caller, errors, problems, recording
+from lambdas.core.entity_tags import NotModified
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
@@ -69,6 +70,9 @@ def resolver() -> APIGatewayRestResolver:
         return answer(problems.as_service_error(error))
 
     app.exception_handler(RequestValidationError)(invalid)
+    app.exception_handler(NotModified)(
+        lambda known: Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": known.etag})
+    )
     app.exception_handler(NotFoundError)(lambda _: answer(problems.no_such_route(app)))
     app.exception_handler(Exception)(unknown)
     return app

@@ -5,7 +5,7 @@ import secrets
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ID = re.compile(r"(ds|img|mdl|trn|tok)_[0-9A-HJKMNP-TV-Z]{26}")
+_ID = re.compile(r"(ds|img|mdl|trn|tok|whk|evt)_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def ulid(milliseconds: int | None = None) -> str:

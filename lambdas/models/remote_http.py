@@ -69,7 +69,7 @@ class Secret:
 class Answer:
     """The answer to one request, its connection open until it is left."""
 
-    def __init__(self, response: http.client.HTTPResponse, wire: "_Wire") -> None:
+    def __init__(self, response: http.client.HTTPResponse, wire: "Wire") -> None:
         self.status = response.status
         self.headers = response.headers
         self.linked_sha256: str | None = None
@@ -91,7 +91,7 @@ class Answer:
             raise http.client.IncompleteRead(b"", self._response.length)
 
 
-class _Wire(io.RawIOBase):
+class Wire(io.RawIOBase):
     """The reading side of a socket, whose every read has to come before a deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
@@ -163,14 +163,14 @@ def _exchanged(
     url: RemoteUrl, network: Network, secret: Secret | None, headers: Mapping[str, str]
 ) -> Iterator[Answer]:
     with told_as_unavailable(url):
-        sock = _connected(url.host, network)
+        sock = connected(url.host, network)
     with sock:
         with told_as_unavailable(url):
             answer = _asked(sock, url, network, _headers_for(url, secret, headers))
         yield answer
 
 
-def _connected(host: str, network: Network) -> ssl.SSLSocket:
+def connected(host: str, network: Network) -> ssl.SSLSocket:
     try:
         addresses = network.resolve(host)
     except (OSError, UnicodeError) as error:
@@ -204,7 +204,7 @@ def _asked(
     lines = [f"GET {url.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     sock.settimeout(network.header_seconds)
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    wire = _Wire(sock, time.monotonic() + network.header_seconds)
+    wire = Wire(sock, time.monotonic() + network.header_seconds)
     response = http.client.HTTPResponse(wire, method="GET")  # type: ignore[arg-type]
     response.begin()
     wire.header_bytes_left = None

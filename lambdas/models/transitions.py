@@ -7,7 +7,7 @@ the schedule finds it (`sweep`).
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from lambdas.core import audit, aws, clock, stored, table
+from lambdas.core import audit, aws, clock, notices, stored, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, ServiceError
 from lambdas.core.names import name_taken
@@ -16,7 +16,14 @@ from lambdas.core.revisions import stale
 from lambdas.core.table import ConditionFailed, Delete, Update, Write
 from lambdas.models import checks, deleting, repository
 from lambdas.models.schema import Model, Reason, Upload
-from lambdas.models.writes import OPEN, assignments, changed_meanwhile, still_open, update_of
+from lambdas.models.writes import (
+    OPEN,
+    assignments,
+    changed_meanwhile,
+    notices_of,
+    still_open,
+    update_of,
+)
 
 _CHECK_EVERY = timedelta(minutes=5)
 _DUE_AT_ONCE = 25
@@ -172,7 +179,11 @@ def _settle(workspace: str, model: Model) -> None:
     invalid = model.status == "invalid"
     freed = stored.settled(workspace, model.id, 0) if invalid else []
     audit.came_to("invalid" if invalid else "done")
+    told = notices_of(workspace, model)
+    ended = ends(workspace, model, held, statuses, cleared=_SCHEDULED)
     try:
-        table.transact([*ends(workspace, model, held, statuses, cleared=_SCHEDULED), *freed])
+        table.transact([*ended, *freed, *map(notices.put_of, told)])
     except ConditionFailed as error:
         raise changed_meanwhile() from error
+    for notice in told:
+        notices.announce(notice)

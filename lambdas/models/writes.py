@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from lambdas.core import clock
+from lambdas.core import clock, notices
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict
+from lambdas.core.notices import EventType, Notice
 from lambdas.core.table import Update
 from lambdas.models import repository
+from lambdas.models.schema import Model
 
 # What a model has as long as something of it is to be cleared away: it stands in the open index.
 OPEN = "#open_shard, #next_check_at"
@@ -33,6 +35,14 @@ def update_of(
         {**values, **filled, "first": 1, "one": 1},
         condition,
     )
+
+
+def notices_of(workspace: str, model: Model) -> list[Notice]:
+    """Return what is to be told of a model that was settled: nothing while it is being checked."""
+    told: dict[str, EventType] = {"ready": "model.ready", "invalid": "model.invalid"}
+    if model.status not in told:
+        return []
+    return [notices.of(workspace, told[model.status], model.id)]
 
 
 def still_open() -> Item:

@@ -7,14 +7,16 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from lambdas.core import http
 from lambdas.core.caller import CurrentCaller
+from lambdas.core.entity_tags import IfNoneMatch, NotModified
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
-from lambdas.trainings import service
+from lambdas.trainings import events, following, service
 from lambdas.trainings.captioning_schema import TaggedCaptions
+from lambdas.trainings.events import Order
 from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
-from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
+from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent, TrainingEventType
 from lambdas.trainings.samples_schema import Samples
 from lambdas.trainings.schema import NewTraining, Status, Training
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
@@ -71,12 +73,39 @@ def list_trainings(
 
 
 @app.get("/trainings/<training_id>", tags=["Trainings"], operation_id="getTraining")
-def get_training(caller: CurrentCaller, training_id: str) -> Training:
+def get_training(
+    caller: CurrentCaller,
+    training_id: str,
+    wait: Annotated[
+        int,
+        Query(
+            ge=0,
+            le=following.LONGEST_SECONDS,
+            description="Seconds to wait for a change at most; 0: answered at once.",
+        ),
+    ] = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response[Training]:
     """Read a training: its status, progress, failure and LoRA.
 
-    Ask every few seconds while it runs; its container tells its progress about as often.
+    With `wait` it is a long poll: answered as soon as the training's record changes, at the latest
+    after so many seconds. Send the ETag of the answer before as `If-None-Match`, and nothing is
+    missed in between: what changed meanwhile is answered at once, and 304 says that nothing did.
+    Without it a change is one after this request's first read. A training that has ended is
+    answered at once. At most 10 requests of a workspace wait at a time; one more is answered at
+    once, so keep a pause of some seconds between requests. While it waits, a request costs its
+    seconds of Lambda (1 GB: 0.05 dollars an hour) and a read every 2 s, besides a read and two
+    writes for its place; a webhook costs nothing until something happens.
     """
-    return service.get(caller, training_id)
+    seen = following.read(caller, training_id, wait, if_none_match)
+    if seen.known:
+        raise NotModified(seen.etag)
+    return Response(
+        status_code=200,
+        content_type="application/json",
+        body=seen.training,
+        headers={"ETag": seen.etag},
+    )
 
 
 @app.post("/trainings/<training_id>/cancel", tags=["Trainings"], operation_id="cancelTraining")
@@ -90,13 +119,22 @@ def cancel_training(caller: CurrentCaller, training_id: str) -> Training:
 
 @app.get("/trainings/<training_id>/events", tags=["Trainings"], operation_id="listTrainingEvents")
 def list_training_events(
-    caller: CurrentCaller, training_id: str, limit: Limit = 50, cursor: Cursor = None
+    caller: CurrentCaller,
+    training_id: str,
+    type: Annotated[  # noqa: A002, as the query has it
+        TrainingEventType | None, Query(description="Only events of this type.")
+    ] = None,
+    order: Annotated[
+        Order, Query(description="By time: `desc`, the newest first, or `asc`.")
+    ] = "desc",
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Page[TrainingEvent]:
-    """List what happened to a training, newest first.
+    """List what happened to a training, the newest first unless `order` says otherwise.
 
-    Each change of its status, with the time and what SageMaker called it.
+    In the order in which it happened, also where word of it came late.
     """
-    return service.events(caller, training_id, limit, cursor)
+    return events.page(caller, training_id, type, order, limit, cursor)
 
 
 @app.get("/trainings/<training_id>/metrics", tags=["Trainings"], operation_id="getTrainingMetrics")

@@ -10,7 +10,7 @@ from lambdas.core.attributes import Item
 from lambdas.core.errors import NotFound
 from lambdas.core.ids import looks_like_id
 from lambdas.core.table import Key, Page, Put
-from lambdas.trainings.results_schema import Checkpoint, MetricsRow, TrainingEvent
+from lambdas.trainings.results_schema import TYPE_OF, Checkpoint, MetricsRow, TrainingEvent
 from lambdas.trainings.schema import DatasetUsed, Progress, Status, Training
 
 OPEN_SHARDS = 4
@@ -82,9 +82,9 @@ def page(workspace: str, status: Status | None, limit: int, after: str | None) -
     return table.query_facet(facet_of(workspace, status), limit=limit, after=start)
 
 
-def events(training_id: str, limit: int, after: str | None) -> Page:
-    """Return one page of what happened to a training, newest first."""
-    return table.query(f"{training_id}#event", limit=limit, after=after)
+def events(training_id: str) -> list[TrainingEvent]:
+    """Return all that happened to a training, the oldest first: one call, as it is not much."""
+    return [event_from(item) for item in table.query_all(f"{training_id}#event")]
 
 
 def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[list[MetricsRow]]:
@@ -169,8 +169,8 @@ def _progress_file(workspace: str, training_id: str) -> bytes | None:
 
 
 def event_from(item: Item) -> TrainingEvent:
-    """Turn an event's item into an event."""
-    return TrainingEvent.model_validate(item)
+    """Turn an event's item into an event; its type follows from its status."""
+    return TrainingEvent.model_validate({"type": TYPE_OF[item["status"]]} | item)
 
 
 def trainings_from(items: Sequence[Item]) -> list[Training]:
@@ -189,7 +189,12 @@ def put_event(
     # The same change told twice has the same key, so it stands in the list once.
     event_id = f"{clock.text(at)}~{provider_status or status}"
     event = TrainingEvent(
-        id=event_id, at=at, status=status, provider_status=provider_status, message=message
+        id=event_id,
+        type=TYPE_OF[status],
+        at=at,
+        status=status,
+        provider_status=provider_status,
+        message=message,
     )
     item = {"pk": f"{training_id}#event", "sk": event_id} | event.model_dump(mode="json")
     return Put(item, condition=None)

@@ -1,17 +1,42 @@
 """What can be read of a training while it runs and afterwards."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from lambdas.core.presign import SignedDownload
 from lambdas.trainings.schema import Frozen, Status
 
+TrainingEventType = Literal[
+    "training.queued",
+    "training.starting",
+    "training.started",
+    "training.uploading",
+    "training.interrupted",
+    "training.canceling",
+    "training.succeeded",
+    "training.failed",
+    "training.canceled",
+]
+TYPE_OF: dict[Status, TrainingEventType] = {
+    "queued": "training.queued",
+    "starting": "training.starting",
+    "running": "training.started",
+    "uploading": "training.uploading",
+    "interrupted": "training.interrupted",
+    "canceling": "training.canceling",
+    "succeeded": "training.succeeded",
+    "failed": "training.failed",
+    "canceled": "training.canceled",
+}
+
 
 class TrainingEvent(Frozen):
     """Something that happened to a training."""
 
     id: str = Field(description="Sorts by time.")
+    type: TrainingEventType = Field(description="What happened, by which events are filtered.")
     at: datetime = Field(description="When it happened.")
     status: Status = Field(description="How the training stood then.")
     provider_status: str | None = Field(default=None, description="SageMaker's own word.")

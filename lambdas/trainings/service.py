@@ -28,7 +28,7 @@ from lambdas.trainings.job_schema import Job, JobEarlyStop, JobLora, JobModel, J
 from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
-from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
+from lambdas.trainings.results_schema import Checkpoints, Metrics
 from lambdas.trainings.samples_schema import Samples
 from lambdas.trainings.schema import FINAL, Continued, EarlyStop, NewTraining, Status, Training
 from lambdas.trainings.settings import Settings
@@ -90,11 +90,6 @@ def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Trai
     return _launched(caller.workspace, training), True
 
 
-def get(caller: Caller, training_id: str) -> Training:
-    """Return one training."""
-    return repository.get(caller.workspace, training_id).training
-
-
 def page(
     caller: Caller, status: Status | None, limit: int, cursor: str | None
 ) -> pages.Page[Training]:
@@ -121,19 +116,6 @@ def cancel(caller: Caller, training_id: str) -> Training:
     # stops it.
     launcher.try_to_stop(training.job_name)
     return training.model_copy(update={"status": "canceling", "updated_at": clock.now()})
-
-
-def events(
-    caller: Caller, training_id: str, limit: int, cursor: str | None
-) -> pages.Page[TrainingEvent]:
-    """Return one page of what happened to a training, newest first."""
-    repository.get(caller.workspace, training_id)
-    scope = f"events:{training_id}"
-    found = repository.events(training_id, limit, pages.from_cursor(scope, cursor))
-    return pages.Page(
-        data=[repository.event_from(item) for item in found.items],
-        next_cursor=pages.to_cursor(scope, found.last.sk if found.last else None),
-    )
 
 
 def metrics(caller: Caller, training_id: str, since_step: int, stride: int, limit: int) -> Metrics:

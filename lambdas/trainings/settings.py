@@ -27,6 +27,7 @@ class Settings(LimitSettings):
     default_instance_type: str = "ml.g5.xlarge"
     default_max_runtime_minutes: int = 360
     volume_size_gb: int = 100
+    most_waits: int = 10  # at once in a workspace, see following.py
     subnet_ids: _Names = ()
     security_group_ids: _Names = ()
     kms_key_id: str = ""

@@ -1,14 +1,15 @@
 """What happens to a training after it was made: each change by condition, its end only once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lambdas.core import clock, pending, stored, table, use
+from lambdas.core import clock, notices, pending, stored, table, use
 from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound
 from lambdas.core.ids import sibling
+from lambdas.core.notices import EventType
 from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
 from lambdas.datasets import proposals
 from lambdas.models import repository as models
@@ -19,6 +20,16 @@ from lambdas.trainings.schema import FINAL, Charge, Failure, Progress, Status, T
 
 _FINAL_VALUES = {f"final_{status}": status for status in sorted(FINAL)}
 _NOT_FINAL = "NOT #status IN (" + ", ".join(f":{name}" for name in _FINAL_VALUES) + ")"
+# Of what is written on the way; an end is always told.
+_TOLD_OF: Mapping[Status, EventType] = {
+    "running": "training.started",
+    "interrupted": "training.interrupted",
+}
+_ENDS: Mapping[Status, EventType] = {
+    "succeeded": "training.succeeded",
+    "failed": "training.failed",
+    "canceled": "training.canceled",
+}
 _OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
 
 
@@ -84,9 +95,31 @@ def ended(training_id: str) -> Conflict:
 def record_state(workspace: str, training_id: str, told: Told) -> Kept | None:
     """Write a status that is not final, unless a later one was written or a cancel was asked for.
 
-    One call. Returns None when it was written, else the training as it stood. Raises NotFound when
-    there is no such training.
+    One call, and one that has the change told where it is one to tell. Returns None when it was
+    written, else the training as it stood. Raises NotFound when there is no such training.
     """
+    kind = _TOLD_OF.get(told.status)
+    if kind is None:
+        return _record_state(workspace, training_id, told)
+    notice = notices.of(workspace, kind, training_id)
+    # A status that stands already is not told again.
+    stood = _record_state(
+        workspace, training_id, told, (notices.put_of(notice),), "#status <> :status"
+    )
+    if stood is None:
+        notices.announce(notice)
+    elif stood.training.status == told.status:
+        return _record_state(workspace, training_id, told)
+    return stood
+
+
+def _record_state(
+    workspace: str,
+    training_id: str,
+    told: Told,
+    others: Sequence[Write] = (),
+    further: str = "",
+) -> Kept | None:
     changes: Item = {
         "provider_status": told.provider_status,
         "provider_modified_ms": told.modified_ms,
@@ -98,11 +131,11 @@ def record_state(workspace: str, training_id: str, told: Told) -> Kept | None:
         " OR #provider_modified_ms < :provider_modified_ms"
         " OR (#provider_modified_ms = :provider_modified_ms"
         " AND #provider_status <> :provider_status))"
-    )
+    ) + (f" AND {further}" if further else "")
     values = _FINAL_VALUES | {"canceling": "canceling"}
     update = _status_update(workspace, training_id, told.status, changes, condition, values)
     try:
-        table.transact([update, _event_of(training_id, told)])
+        table.transact([update, _event_of(training_id, told), *others])
     except ConditionFailed as error:
         found = error.found.get(0)
         if found is None:
@@ -173,7 +206,8 @@ def due(shard: int, until: datetime, limit: int) -> list[tuple[str, str]]:
 def end(workspace: str, training: Training, ending: Ending) -> bool:
     """End a training, once: the record, its LoRA, names, uses and counts change as one.
 
-    Returns False when it had ended before; nothing changes then.
+    What is to be told of it is written with them. Returns False when it had ended before; nothing
+    changes then.
     """
     moment = clock.now()
     charge = _charge_at_end(training, ending)
@@ -202,12 +236,18 @@ def end(workspace: str, training: Training, ending: Ending) -> bool:
     event = repository.put_event(
         training.id, ending.status, ending.message, moment, ending.provider_status
     )
+    told = [notices.of(workspace, _ENDS[ending.status], training.id)]
+    if ending.lora:
+        told.append(notices.of(workspace, "model.ready", ending.lora.id))
+    outbox = [notices.put_of(one) for one in told]
     try:
-        table.transact([update, event, *_released(workspace, training, ending)])
+        table.transact([update, event, *_released(workspace, training, ending), *outbox])
     except ConditionFailed as error:
         if 0 not in error.found:
             raise
         return False
+    for one in told:
+        notices.announce(one)
     return True
 
 

@@ -2,16 +2,24 @@
 
 import json
 import re
+import time
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from contract.document import contract
 from lambdas.core.limits import LimitSettings
+from lambdas.core.notices import EventType
+from lambdas.notifier.delivering import RETRY_SECONDS
+from lambdas.notifier.signing import signature_headers
 from lambdas.trainings.schema import NewTraining
+from lambdas.webhooks.schema import TEST_TYPE, NewWebhook
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 TRAININGS = (GUIDES / "trainings.md").read_text(encoding="utf-8")
+WEBHOOKS = (GUIDES / "webhooks.md").read_text(encoding="utf-8")
+OTHER_SECRET = "whsec_AAAA9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BLOCKS = re.findall(r"```json\n(.*?)```", TRAININGS, re.DOTALL)
 
 
@@ -50,6 +58,35 @@ def test_every_route_of_the_guides_exists() -> None:
 
     assert len(told) > 20
     assert [one for one in told if one[1] not in paths] == []
+
+
+def test_the_guide_to_webhooks_checks_what_the_notifier_signs() -> None:
+    notice, check = re.findall(r"```python\n(.*?)```", WEBHOOKS, re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(notice, told), exec(check, told)  # the guide is ours
+    body = json.dumps(told["NOTICE"])
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    now = int(time.time())
+    headers = signature_headers([OTHER_SECRET, secret], "evt_1", now, body)
+
+    assert told["verified"](secret, headers, body.encode()) == told["NOTICE"]
+    late = signature_headers([secret], "evt_1", now - 301, body)
+    others = signature_headers([OTHER_SECRET], "evt_1", now, body)
+    for wrong, text in ((headers, body + " "), (late, body), (others, body)):
+        with pytest.raises(ValueError, match=r"too old|not signed"):
+            told["verified"](secret, wrong, text.encode())
+
+
+def test_the_guide_to_webhooks_names_every_type_and_pause() -> None:
+    (request,) = re.findall(r"```json\n(.*?)```", WEBHOOKS, re.DOTALL)
+    NewWebhook.model_validate_json(request)
+    rows = re.findall(r"^\| (`[^|]+) \|", WEBHOOKS.partition("| Type |")[2], re.MULTILINE)
+
+    told = set(re.findall(r"`([a-z.]+)`", " ".join(rows)))
+    assert told == {*get_args(EventType), TEST_TYPE}
+    assert RETRY_SECONDS == (5, 300, 1800, 7200, 18_000, 36_000, 36_000)
+    pauses = "5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h"
+    assert pauses in " ".join(WEBHOOKS.split())
 
 
 def _looked_on() -> list[str]:

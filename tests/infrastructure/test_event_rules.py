@@ -8,6 +8,7 @@ from moto.events.models import EventPattern
 
 FUNCTION = "<TrainingStatusFunction.Arn>"
 WORKER = "<AssetWorkerFunction.Arn>"
+NOTIFIER = "<NotifierFunction.Arn>"
 QUEUE = "<EventsDeadLetters.Arn>"
 
 
@@ -114,7 +115,9 @@ def test_an_arrival_that_cannot_be_queued_is_kept(rules):
     assert "InputTransformer" not in target
 
 
-@pytest.mark.parametrize("name", ["EventsReconcileRule", "AssetsReconcileRule"])
+@pytest.mark.parametrize(
+    "name", ["EventsReconcileRule", "AssetsReconcileRule", "NoticesReconcileRule"]
+)
 def test_every_minute_a_function_is_told_to_reconcile(rules, name):
     rule = rules[name]
 
@@ -135,13 +138,14 @@ def test_there_are_these_rules_and_each_goes_to_its_one_function(rules, deployed
         "EventsReconcileRule": [FUNCTION],
         "AssetsReconcileRule": [WORKER],
         "AssetsArrivalRule": ["<AssetsQueue.Arn>"],
+        "NoticesReconcileRule": [NOTIFIER],
     }
     callers = sorted(
         shown(permission["FunctionName"])
         for permission in deployed.of_type("AWS::Lambda::Permission").values()
         if permission["Principal"] == "events.amazonaws.com"
     )
-    assert callers == [WORKER] + [FUNCTION] * 3
+    assert callers == [WORKER, NOTIFIER] + [FUNCTION] * 3
 
 
 @pytest.mark.parametrize("name", ["EventsJobStateRule", "EventsProgressRule"])
@@ -164,7 +168,10 @@ def test_messages_are_encrypted_and_reached_by_tls_only(deployed):
     queues = deployed.of_type("AWS::SQS::Queue")
     policies = deployed.of_type("AWS::SQS::QueuePolicy")
 
-    assert set(queues) == {"EventsDeadLetters", "AssetsDeadLetters", "AssetsQueue"}
+    assert set(queues) == {
+        *("EventsDeadLetters", "AssetsDeadLetters", "AssetsQueue"),
+        *("NoticesDeadLetters", "NoticesQueue"),
+    }
     assert {name.removesuffix("Policy") for name in policies} == set(queues)
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
     for policy in policies.values():
@@ -172,19 +179,35 @@ def test_messages_are_encrypted_and_reached_by_tls_only(deployed):
         assert {"aws:SecureTransport": "false"} in conditions
 
 
-@pytest.mark.parametrize("name", ["EventsDeadLetters", "AssetsDeadLetters"])
+def test_the_topic_is_encrypted_and_reached_by_tls_only(deployed):
+    topic = deployed.only("AWS::SNS::Topic")
+    policy = deployed.only("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+
+    assert "alias/aws/sns" in shown(topic["KmsMasterKeyId"])
+    assert {"aws:SecureTransport": "false"} in [one["Condition"].get("Bool") for one in policy]
+
+
+@pytest.mark.parametrize("name", ["EventsDeadLetters", "AssetsDeadLetters", "NoticesDeadLetters"])
 def test_what_could_not_be_done_is_kept_for_14_days(deployed, name):
     assert deployed.of_type("AWS::SQS::Queue")[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_a_task_comes_to_the_worker_thrice_and_not_while_it_may_still_be_at_it(deployed):
-    queue = deployed.of_type("AWS::SQS::Queue")["AssetsQueue"]
-    source = deployed.only("AWS::Lambda::EventSourceMapping")
+@pytest.mark.parametrize(
+    ("room", "function", "tries"),
+    [("Assets", "AssetWorkerFunction", 3), ("Notices", "NotifierFunction", 5)],
+)
+def test_a_message_comes_some_times_and_not_while_the_function_may_still_be_at_it(
+    deployed, room, function, tries
+):
+    queue = deployed.of_type("AWS::SQS::Queue")[f"{room}Queue"]
+    sources = deployed.of_type("AWS::Lambda::EventSourceMapping").values()
+    (source,) = [one for one in sources if shown(one["FunctionName"]) == f"<{function}>"]
 
-    assert queue["VisibilityTimeout"] > 900
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
-    assert shown(queue["RedrivePolicy"]["deadLetterTargetArn"]) == "<AssetsDeadLetters.Arn>"
-    assert shown(source["EventSourceArn"]) == "<AssetsQueue.Arn>"
-    assert shown(source["FunctionName"]) == "<AssetWorkerFunction>"
+    assert (
+        queue["VisibilityTimeout"] > deployed.of_type("AWS::Lambda::Function")[function]["Timeout"]
+    )
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == tries
+    assert shown(queue["RedrivePolicy"]["deadLetterTargetArn"]) == f"<{room}DeadLetters.Arn>"
+    assert shown(source["EventSourceArn"]) == f"<{room}Queue.Arn>"
     assert source["BatchSize"] == 1
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

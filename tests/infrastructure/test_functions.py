@@ -1,4 +1,4 @@
-"""The seven functions: what each is, and what each is told."""
+"""The functions: what each is, and what each is told."""
 
 import json
 import re
@@ -16,6 +16,8 @@ HANDLERS = {
     "AuthorizerFunction": ("lambdas.access.authorizer.handler", 10),
     "TrainingStatusFunction": ("lambdas.training_status.handler.handler", 300),
     "AssetWorkerFunction": ("lambdas.asset_worker.handler.handler", 900),
+    "WebhooksFunction": ("lambdas.webhooks.handler.handler", 29),
+    "NotifierFunction": ("lambdas.notifier.handler.handler", 60),
 }
 COMMON = {
     "TABLE_NAME": "<StorageTable>",
@@ -48,6 +50,11 @@ LIMITED = {
 }
 QUEUE = {"ASSET_QUEUE_URL": "<AssetsQueue>"}
 SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction", "TrainingStatusFunction"}
+NOTICES = {"NOTICE_QUEUE_URL": "<NoticesQueue>"}
+TELLS = {
+    *("ModelsFunction", "TrainingsFunction", "TrainingStatusFunction", "AssetWorkerFunction"),
+    *("WebhooksFunction", "NotifierFunction"),
+}
 STARTS_JOBS = {"TrainingsFunction", "TrainingStatusFunction"}
 
 
@@ -96,8 +103,11 @@ def test_a_function_is_told_what_all_are_told(deployed, function):
 
     queue = QUEUE if function in SENDS else {}
     limits = LIMITS if function in LIMITED else {}
+    queue = queue | (NOTICES if function in TELLS else {})
     if function == "AssetWorkerFunction":
         queue = queue | {"PILLOW_BLOCK_SIZE": "256m"}
+    if function == "NotifierFunction":
+        queue = queue | {"NOTICE_TOPIC_ARN": "<NoticesTopic>"}
     assert environment(deployed, function) == {
         **COMMON,
         **queue,
@@ -114,7 +124,7 @@ def test_a_function_that_starts_jobs_is_told_how(deployed, function):
     room = HANDLERS[function][0].split(".")[1]
     queue = QUEUE if function in SENDS else {}
     limits = LIMITS if function in LIMITED else {}
-    assert told == {**COMMON, **JOBS, **queue, **limits, "POWERTOOLS_SERVICE_NAME": room}
+    assert told == {**COMMON, **JOBS, **NOTICES, **queue, **limits, "POWERTOOLS_SERVICE_NAME": room}
     assert ".dkr.ecr." in image
 
 

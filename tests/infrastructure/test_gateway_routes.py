@@ -17,6 +17,7 @@ FUNCTIONS = {
     "models": "ModelsFunction",
     "trainings": "TrainingsFunction",
     "access": "AccessFunction",
+    "webhooks": "WebhooksFunction",
 }
 
 

@@ -25,6 +25,8 @@ ROLES = [
     "AuthorizerFunctionRole",
     "TrainingStatusFunctionRole",
     "AssetWorkerFunctionRole",
+    "WebhooksFunctionRole",
+    "NotifierFunctionRole",
     "TrainingRole",
 ]
 # Actions that know no resource, or whose resource AWS makes up.
@@ -67,7 +69,8 @@ def test_no_resource_is_everything_where_aws_knows_a_narrower_one(deployed, role
 
 
 @pytest.mark.parametrize(
-    "function", ["Datasets", "Models", "Trainings", "Access", "TrainingStatus"]
+    "function",
+    ["Datasets", "Models", "Trainings", "Access", "TrainingStatus", "Webhooks", "Notifier"],
 )
 def test_a_function_reads_and_writes_items_and_queries_the_indexes(deployed, function):
     granted = by_resource(deployed, f"{function}FunctionRole", "dynamodb")
@@ -81,25 +84,51 @@ def test_the_worker_also_writes_items_in_batches(deployed):
     assert granted[TABLE] == RECORDS | {"dynamodb:BatchWriteItem"}
 
 
-def test_who_may_send_to_the_worker_and_who_may_take(deployed):
-    sending = {role: by_resource(deployed, role, "sqs") for role in ROLES}
+@pytest.mark.parametrize(
+    ("queue", "taker", "senders"),
+    [
+        ("<AssetsQueue.Arn>", "AssetWorker", {"Datasets", "Models", "TrainingStatus"}),
+        (
+            "<NoticesQueue.Arn>",
+            "Notifier",
+            {"Models", "Trainings", "TrainingStatus", "AssetWorker", "Webhooks"},
+        ),
+    ],
+)
+def test_who_may_send_to_a_queue_and_who_may_take(deployed, queue, taker, senders):
+    granted = {role: by_resource(deployed, role, "sqs").get(queue, set()) for role in ROLES}
 
-    queue = "<AssetsQueue.Arn>"
-    assert sending.pop("AssetWorkerFunctionRole") == {
-        queue: {
-            "sqs:SendMessage",
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-            "sqs:ChangeMessageVisibility",
-            "sqs:GetQueueAttributes",
-            "sqs:GetQueueUrl",
-        }
+    assert granted.pop(f"{taker}FunctionRole") == {
+        "sqs:SendMessage",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
     }
-    for role in ("DatasetsFunctionRole", "ModelsFunctionRole"):
-        assert sending.pop(role) == {queue: {"sqs:SendMessage"}}
-    # Its dead letters are another's.
-    assert sending.pop("TrainingStatusFunctionRole")[queue] == {"sqs:SendMessage"}
-    assert not any(sending.values())
+    sending = {role.removesuffix("FunctionRole") for role, actions in granted.items() if actions}
+    assert sending == senders
+    assert all(actions in (set(), {"sqs:SendMessage"}) for actions in granted.values())
+
+
+def test_the_notifier_alone_publishes_and_only_where_there_is_a_topic(deployed, synthesize_with):
+    publishing = {role: by_resource(deployed, role, "sns") for role in ROLES}
+
+    assert publishing.pop("NotifierFunctionRole") == {"<NoticesTopic>": {"sns:Publish"}}
+    assert not any(publishing.values())
+    without = synthesize_with(notice_topic=False)
+    assert without.of_type("AWS::SNS::Topic") == {}
+    assert by_resource(without, "NotifierFunctionRole", "sns") == {}
+    told = without.of_type("AWS::Lambda::Function")["NotifierFunction"]["Environment"]["Variables"]
+    assert "NOTICE_TOPIC_ARN" not in told
+
+
+def test_no_deployment_posts_to_its_own_machine(deployed):
+    functions = deployed.of_type("AWS::Lambda::Function").values()
+
+    told = [one["Environment"]["Variables"] for one in functions if "Environment" in one]
+    assert told
+    assert not [variables for variables in told if "WEBHOOKS_TO_LOOPBACK" in variables]
 
 
 def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
@@ -169,6 +198,8 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
             },
         ),
         ("AccessFunctionRole", {}),
+        ("WebhooksFunctionRole", {}),
+        ("NotifierFunctionRole", {}),
         (
             "TrainingRole",
             {
@@ -246,7 +277,9 @@ def test_only_the_training_role_can_be_passed_and_only_to_sagemaker(deployed, ro
     ]
 
 
-@pytest.mark.parametrize("function", ["Datasets", "Models", "Access", "Authorizer"])
+@pytest.mark.parametrize(
+    "function", ["Datasets", "Models", "Access", "Authorizer", "Webhooks", "Notifier"]
+)
 def test_the_other_functions_cannot_touch_jobs(deployed, function):
     actions = {a for s in deployed.allowed(f"{function}FunctionRole") for a in s.actions}
 

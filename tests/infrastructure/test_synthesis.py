@@ -84,8 +84,10 @@ def test_a_finding_without_acknowledgement_stops_synthesis(tmp_path, checkout):
     assert "PlainQueue" in (tmp_path / "out" / "validation-report.json").read_text()
 
 
-def test_the_outputs_say_where_api_bucket_and_table_are(deployed):
-    assert set(deployed.template["Outputs"]) == {"ApiUrl", "BucketName", "TableName"}
+def test_the_outputs_say_where_api_bucket_table_and_topic_are(deployed):
+    outputs = {"ApiUrl", "BucketName", "TableName", "NoticeTopicArn"}
+
+    assert set(deployed.template["Outputs"]) == outputs
 
 
 def test_another_deployment_gets_a_stack_of_its_own(synthesize_with):

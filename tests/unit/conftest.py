@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "BUCKET_NAME": "bucket",
     "DEPLOYMENT": "lorastack",
     "ASSET_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/assets",
+    "NOTICE_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/notices",
+    "NOTICE_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:notices",
     "TRAINING_IMAGE_URI": "000000000000.dkr.ecr.us-east-1.amazonaws.com/lorastack:1",
     "TRAINING_ROLE_ARN": "arn:aws:iam::000000000000:role/training",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -49,7 +51,14 @@ def aws_calls(
     BackendDict.reset()
     _make_table()
     aws.s3().create_bucket(Bucket="bucket")
-    aws.sqs().create_queue(QueueName="assets")
+    for queue in ("assets", "notices", "published"):
+        aws.sqs().create_queue(QueueName=queue)
+    topic = aws.sns().create_topic(Name="notices")["TopicArn"]
+    aws.sns().subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint="arn:aws:sqs:us-east-1:123456789012:published",
+    )
     through = BaseClient._make_api_call
 
     def call(client: BaseClient, operation: str, request: dict) -> dict:
@@ -63,7 +72,7 @@ def aws_calls(
 
 def _forget_clients() -> None:
     for client in (
-        *(aws.dynamodb, aws.s3, aws.sagemaker, aws.sqs, aws.secretsmanager),
+        *(aws.dynamodb, aws.s3, aws.sagemaker, aws.sqs, aws.sns, aws.secretsmanager),
         aws._session,
     ):
         client.cache_clear()

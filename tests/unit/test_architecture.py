@@ -18,6 +18,7 @@ LENT = {
     *("deleting", "declaring", "origin_schema", "subset_schema"),
     *("leases", "captions", "caption_findings", "caption_files", "caption_writes", "caption_edits"),
     *("caption_text", "proposals"),
+    *("deliveries", "address"),
 }
 # Borders where a protocol wants an answer whatever happened: Lambda's function error, a server's 500.
 BORDERS = {

@@ -148,7 +148,7 @@ def test_a_large_file_of_which_no_digest_was_told_is_not_read_whole(
     assert (done["status"], done["sha256"], done["sha256_checked"]) == ("ready", None, False)
 
 
-@pytest.mark.parametrize("killed_before", range(6))
+@pytest.mark.parametrize("killed_before", range(7))
 def test_a_complete_that_dies_before_any_call_is_finished_by_a_repeat(
     aws_calls: AwsCalls, killed_before: int
 ) -> None:
@@ -179,7 +179,7 @@ def test_complete_makes_as_many_calls_as_it_is_killed_at(aws_calls: AwsCalls) ->
 
     assert aws_calls.made == [
         *("GetItem", "ListParts", "CompleteMultipartUpload", "GetObject"),
-        *("TransactWriteItems", "GetItem"),
+        *("TransactWriteItems", "SendMessage", "GetItem"),
     ]
 
 

@@ -109,7 +109,7 @@ def _read(sock: socket.socket) -> Asked:
     text = b""
     while b"\r\n\r\n" not in text:
         text += sock.recv(4096)
-    first, *lines = text.decode().split("\r\n")
+    first, *lines = text.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     headers = {
         name.lower(): value for name, value in (line.split(": ", 1) for line in lines if line)
     }
