@@ -35,13 +35,19 @@ def create_webhook(
 
 @app.get("/webhooks", tags=["Webhooks"], operation_id="listWebhooks")
 def list_webhooks(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = None) -> Page[Webhook]:
-    """List webhooks, newest first, without their secrets."""
+    """List webhooks, newest first.
+
+    Without their secrets, which are shown once.
+    """
     return service.page(caller, limit, cursor)
 
 
 @app.get("/webhooks/<webhook_id>", tags=["Webhooks"], operation_id="getWebhook")
 def get_webhook(caller: CurrentCaller, webhook_id: str) -> Webhook:
-    """Read a webhook: whether it is enabled, and since when it fails."""
+    """Read a webhook.
+
+    Whether it is enabled, and since when it fails.
+    """
     return service.get(caller, webhook_id)
 
 

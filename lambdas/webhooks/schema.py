@@ -36,7 +36,7 @@ Url = Annotated[
         examples=["https://example.com/hooks/lora"],
     ),
 ]
-Description = Annotated[str, Field(max_length=200)]
+Description = Annotated[str, Field(max_length=200, description="A note for people.")]
 
 
 class NewWebhook(BaseModel):
@@ -54,9 +54,11 @@ class WebhookChanges(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: Url | None = None
-    events: Events | None = None
-    description: Description | None = None
+    url: Url | None = Field(default=None, description="Where notices are posted from now on.")
+    events: Events | None = Field(
+        default=None, description="The event types that are told from now on; empty: all."
+    )
+    description: Description | None = Field(default=None, description="A note for people.")
     enabled: bool | None = Field(
         default=None,
         description="false: nothing is sent, and what happens meanwhile is not told later. true: "
@@ -70,11 +72,11 @@ class Webhook(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     revision: int = Field(default=1, exclude=True)
-    id: str
-    url: str
-    events: list[str]
-    description: str
-    enabled: bool
+    id: str = Field(description="`whk_` and a ULID.")
+    url: str = Field(description="Where notices are posted.")
+    events: list[str] = Field(description="The event types that are told; empty: all.")
+    description: str = Field(description="A note for people.")
+    enabled: bool = Field(description="Whether notices are sent.")
     disabled_reason: str | None = Field(
         default=None, description="Why the service disabled it; null: it did not."
     )
@@ -83,8 +85,8 @@ class Webhook(BaseModel):
         description="Since when every attempt has failed; null: the last one went well. After "
         "five days it is disabled.",
     )
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = Field(description="When it was made.")
+    updated_at: datetime = Field(description="When it last changed.")
 
 
 class WebhookWithSecret(Webhook):
@@ -101,7 +103,7 @@ class Attempt(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: datetime
+    at: datetime = Field(description="When it was made.")
     status_code: int | None = Field(
         default=None, description="What the receiver answered; null: nothing."
     )
@@ -118,9 +120,11 @@ class Delivery(BaseModel):
 
     event_id: str = Field(description="The header `webhook-id`, the same at every attempt.")
     type: str = Field(description="The event type, or `webhook.test`.")
-    status: Literal["pending", "delivered", "failed"]
+    status: Literal["pending", "delivered", "failed"] = Field(
+        description="`pending` as long as it is tried again."
+    )
     attempts: list[Attempt] = Field(description="In order.")
     next_attempt_at: datetime | None = Field(
         default=None, description="When it is tried again; null: it is not."
     )
-    created_at: datetime
+    created_at: datetime = Field(description="When the notice was first told.")
