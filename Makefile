@@ -11,7 +11,7 @@ SYNTH_INPUTS := $(shell find infrastructure lambdas training_container -type f \
 	requirements/lambdas.txt requirements/asset_worker.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test fault-test check format synth openapi token kohya kohya-model kohya-tagger kohya-test \
+.PHONY: help setup demo run test fault-test check format synth openapi lint-openapi openapi-diff token kohya kohya-model kohya-tagger kohya-test \
 	image-smoke bench clean
 
 help: ## List what can be done
@@ -26,12 +26,12 @@ run: $(VENV)/.ready cdk.out/LoraStack.template.json ## Serve the API at http://1
 test: $(VENV)/.ready cdk.out/LoraStack.template.json ## Run the tests (ARGS="-k name")
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.ready ## Format, lint (Dockerfile too), types, and whether openapi.yaml is up to date
+check: $(VENV)/.ready ## Format, lint (Dockerfile too), types, and whether openapi.yaml and docs/guides/errors.md are up to date
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/hadolint training_container/Dockerfile
 	@$(BIN)/mypy
-	@$(BIN)/python -m lambdas.openapi --check
+	@$(BIN)/python -m contract --check
 
 format: $(VENV)/.ready ## Format the code
 	@$(BIN)/ruff format .
@@ -39,8 +39,11 @@ format: $(VENV)/.ready ## Format the code
 
 synth: $(VENV)/.ready cdk.out/LoraStack.template.json ## Synthesize the CDK app into cdk.out/
 
-openapi: $(VENV)/.ready ## Write openapi.yaml from the routes
-	@$(BIN)/python -m lambdas.openapi
+lint-openapi: $(VENV)/.ready ## Lint openapi.yaml with Redocly CLI (needs npm once)
+	@$(BIN)/python -m contract.lint
+
+openapi: $(VENV)/.ready ## Write openapi.yaml and docs/guides/errors.md from the sources
+	@$(BIN)/python -m contract
 
 token: $(VENV)/.ready ## Make a workspace and a token in AWS: WORKSPACE=acme TABLE_NAME=... (an output of the stack)
 	@test -n "$(WORKSPACE)" || { echo "Say which workspace: make token WORKSPACE=acme TABLE_NAME=<output of the stack>" >&2; exit 2; }

@@ -113,8 +113,8 @@ def _acknowledge_findings(api: apigateway.SpecRestApi) -> None:
     acknowledge(
         api.deployment_stage,
         "AwsSolutions-APIG3",
-        "Every route but /health needs a token, and the stage is throttled; a firewall costs per "
-        "month and is the owner's choice.",
+        "Every route but those of the service itself needs a token, and the stage is throttled; a "
+        "firewall costs per month and is the owner's choice.",
     )
     acknowledge(
         api.node.find_child("CloudWatchRole"),

@@ -17,6 +17,7 @@ import jsii
 from aws_cdk import aws_lambda as lambda_
 
 from problems import DeploymentError
+from published import FOLDER, digest_of_published, publish
 
 PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux_2_28"  # Lambda's Amazon Linux 2023 has glibc 2.34
@@ -50,6 +51,8 @@ def code_hash(root: Path, requirements: str = SHARED) -> str:
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
+    if requirements == SHARED:
+        digest.update(digest_of_published(publish(root)))
     return digest.hexdigest()
 
 
@@ -83,6 +86,8 @@ class LocalBundling:
         shutil.copytree(packages, output_dir, dirs_exist_ok=True)
         lambdas = Path(output_dir) / "lambdas"
         shutil.copytree(self._root / "lambdas", lambdas, ignore=LEFT_OUT)
+        if self._requirements == SHARED:
+            shutil.copytree(self._root / FOLDER, Path(output_dir) / FOLDER)
         return True
 
 

@@ -116,7 +116,7 @@ ANSWERS = MappingProxyType(
             "The answer took longer than 29 s; send the same request again with the same "
             "Idempotency-Key.",
         ),
-        "INTEGRATION_FAILURE": Answer(502, BROKEN.code, BROKEN.detail),
+        "INTEGRATION_FAILURE": BROKEN,
         "AUTHORIZER_FAILURE": BROKEN,
         "AUTHORIZER_CONFIGURATION_ERROR": BROKEN,
         "API_CONFIGURATION_ERROR": BROKEN,

@@ -1,8 +1,11 @@
-"""The routes of tokens, the health check, and the answer for every path that does not exist."""
+"""The routes of tokens and of the service itself, and the answer for paths that do not exist."""
+
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Header
 
-from lambdas.access import service
+from lambdas.access import published, service
 from lambdas.access.schema import Health, NewToken, Token, TokenWithSecret
 from lambdas.core import http
 from lambdas.core.caller import CurrentCaller
@@ -47,6 +50,52 @@ def delete_token(caller: CurrentCaller, token_id: str) -> Response[None]:
 def get_health() -> Health:
     """Say that the service answers; needs no token."""
     return Health(status="ok", deployment=Settings.load().deployment)
+
+
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match",
+        max_length=200,
+        description="The ETag of what you have: the answer is 304, without a body, as long as it "
+        "is still the same.",
+    ),
+]
+_UNCHANGED: Any = {304: {"description": "It is as you have it."}}
+_PAGE: Any = {200: {"description": "The page.", "content": {"text/html": {"model": str}}}}
+_DOCUMENT: Any = {
+    200: {"description": "The document.", "content": {"application/json": {"model": dict}}}
+}
+
+
+@app.get(
+    "/openapi.json",
+    tags=["Service"],
+    operation_id="getOpenApi",
+    security=[],
+    responses=_UNCHANGED | _DOCUMENT,
+)
+def get_openapi(if_none_match: IfNoneMatch = None) -> Response[str]:
+    """Read this document.
+
+    The OpenAPI 3.1 document of this deployment, to generate clients from.
+    """
+    return published.answer("openapi.json", if_none_match)
+
+
+@app.get(
+    "/docs",
+    tags=["Service"],
+    operation_id="getDocs",
+    security=[],
+    responses=_UNCHANGED | _PAGE,
+)
+def get_docs(if_none_match: IfNoneMatch = None) -> Response[str]:
+    """Read this document as a page.
+
+    One HTML page that asks for nothing else, from here or from anywhere.
+    """
+    return published.answer("docs.html", if_none_match)
 
 
 handler = http.handler_of(app)

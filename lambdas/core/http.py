@@ -61,9 +61,13 @@ def resolver() -> APIGatewayRestResolver:
         return problems.internal_error(request_id(app.current_event.raw_event))
 
     app.exception_handler(ServiceError)(answer)
-    app.exception_handler(RequestValidationError)(
-        lambda error: answer(problems.as_service_error(error))
-    )
+
+    def invalid(error: RequestValidationError) -> Response[Any]:
+        if problems.is_of_answer(error):
+            return unknown(error)
+        return answer(problems.as_service_error(error))
+
+    app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(NotFoundError)(lambda _: answer(problems.no_such_route(app)))
     app.exception_handler(Exception)(unknown)
     return app

@@ -118,6 +118,11 @@ def no_such_route(app: APIGatewayRestResolver) -> ServiceError:
     )
 
 
+def is_of_answer(error: RequestValidationError) -> bool:
+    """Say whether it is our answer that does not fit its model, which is no fault of the caller."""
+    return any(one["loc"][:1] == ("response",) for one in error.errors())
+
+
 def as_service_error(error: RequestValidationError) -> ServiceError:
     """Return what the request's validation found as an error of ours, every fault at once."""
     found = list(error.errors())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdas.openapi import contract
+from contract.document import contract
 from lambdas.trainings.schema import NewTraining
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"

