@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from contract import answers, schemas
+from contract import answered, answers, schemas
 from lambdas.core.problems import Problem
 
 VERSION = "0.1.0"
@@ -58,6 +58,7 @@ def contract() -> dict[str, Any]:
     )
     schemas.type_options(components["schemas"])
     schemas.published(document)
+    answered.require_all(document)
     return document
 
 

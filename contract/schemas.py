@@ -51,7 +51,9 @@ def type_options(schemas: Schemas) -> None:
         "NewTraining": [typed, text],
         "TrainingDraft": [typed, as_pasted, text],
     }.items():
-        schemas[name]["properties"]["config_params"]["anyOf"] = forms
+        options = schemas[name]["properties"]["config_params"]
+        options["anyOf"] = forms
+        options.pop("default")  # generators of clients would send it as a text
     schemas["ConfigParams"] = json_schema()
     schemas["DatasetOptions"] = schema_of_datasets()
     of_dataset = {"$ref": f"{_HERE}DatasetOptions"}
@@ -64,7 +66,8 @@ def type_options(schemas: Schemas) -> None:
         schemas[name]["properties"]["options"] = {
             key: value
             for key, value in entry.items()
-            if key not in ("type", "additionalProperties")
+            # Of several forms a default can't be written down by generators of clients.
+            if key not in ("type", "additionalProperties", "default")
         } | {"anyOf": forms}
     draft = {"$ref": f"{_HERE}DatasetDraft"}
     schemas["TrainingDraft"]["properties"]["datasets"]["items"] = draft
