@@ -15,7 +15,7 @@ from contract.environment import EnvironmentMissing
 from contract.source import ROOT
 
 _FETCH = {"openapi-fetch": "0.17.0"}
-_TOOLS = {"openapi-typescript": "7.13.0", "typescript": "5.9.3", "@types/node": "20.9.5"}
+_TOOLS = {"openapi-typescript": "7.13.0", "typescript": "5.9.3", "@types/node": "20.19.43"}
 PACKAGES = ROOT / "build" / "clients"
 
 
