@@ -1,7 +1,7 @@
 """The TypeScript client: types by openapi-typescript, sent by openapi-fetch.
 
-Packages have exact versions and lie beside the clients, where the client finds them too; the network
-is needed once.
+Packages have exact versions and lie beside the clients, where the client finds them too; the
+network is needed once.
 """
 
 import json

@@ -1,0 +1,71 @@
+"""What Schemathesis is told of this API; runs in its own environment and imports nothing of ours."""
+
+import atexit
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import schemathesis
+from schemathesis.generation.modes import GenerationMode
+
+_COUNTED = Path(os.environ["LORASTACK_FUZZ_COUNT"])
+_OWN_TOKEN = os.environ["LORASTACK_FUZZ_TOKEN_ID"]
+_ASKED: Counter[str] = Counter()
+
+# Codes of what a request that fits its schema is refused for all the same.
+_OF_STATE = {
+    "idempotency_key_reused",  # the same key with two bodies
+    "invalid_cursor",  # a text, but none that a list answered
+    "parts_refused",  # what S3 has is not what the request says
+    "header_refused",
+}
+# So with single faults: each is a rule between fields or about what lies in the workspace.
+_BETWEEN_FIELDS = re.compile(
+    r"^there is no (model|dataset|training) "
+    r"|^the dataset has no file "
+    r"|^give (url or s3_uri|image_ids, or all)"
+    r"|give at least one that is not null$"
+    r"|^goes with type only"
+    r"|^this upload has parts "
+)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Count the requests by their answers' statuses."""
+    _ASKED[str(response.status_code)] += 1
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Leave the token alone with which all is asked."""
+    return _OWN_TOKEN not in (case.path_parameters or {}).values()
+
+
+@schemathesis.check
+def refuses_only_what_no_schema_says(ctx, response, case):
+    """A request that fits its schema is refused only for what no schema can say."""
+    if response.status_code not in (400, 422) or not _is_positive(case):
+        return
+    problem = response.json()
+    if problem["code"] in _OF_STATE:
+        return
+    left = [one for one in problem["errors"] if not _BETWEEN_FIELDS.search(one["message"])]
+    if left or not problem["errors"]:
+        told = "; ".join(f"{one['pointer']}: {one['message']}" for one in left[:5])
+        raise AssertionError(
+            f"the schema allows what is refused: {problem['code']} {problem['detail']} {told}"
+        )
+
+
+def _is_positive(case):
+    return case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE
+
+
+def _write():
+    lines = [f"{status} {count}" for status, count in sorted(_ASKED.items())]
+    _COUNTED.write_text("\n".join(lines))
+
+
+atexit.register(_write)
