@@ -10,7 +10,8 @@ def require_all(document: dict[str, Any]) -> None:
     """Say of what is only ever answered that all its fields are there.
 
     Models say which fields a reader of the table may lack; answers are written with all of them.
-    Generators of clients make `string | null` of such a field, not one that may be missing.
+    Generators of clients make `string | null` of such a field, not one that may be missing. Fields
+    may be added to answers, so none is closed to them.
     """
     schemas = document["components"]["schemas"]
     answered, asked = set[str](), set[str]()
@@ -23,6 +24,7 @@ def require_all(document: dict[str, Any]) -> None:
     for name in answered - asked:
         if "properties" in schemas[name]:
             schemas[name]["required"] = list(schemas[name]["properties"])
+            schemas[name].pop("additionalProperties", None)  # fields may be added
 
 
 def _reached(node: Any, schemas: dict[str, Any]) -> set[str]:

@@ -86,6 +86,7 @@ def published(document: dict[str, Any]) -> None:
     document["paths"] = _untitled(document["paths"])
     _walk(document, lambda node: _refer(node, named))
     _walk(document["components"]["schemas"], _unwrap)
+    _walk(document["components"]["schemas"], _rule_names)
 
 
 def never_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -146,6 +147,14 @@ def _unwrap(node: dict[str, Any]) -> None:
     """Replace a union of one by that one."""
     if len(node.get("anyOf", [])) == 1:
         node |= node.pop("anyOf")[0]
+
+
+def _rule_names(node: dict[str, Any]) -> None:
+    """Say of a mapping what its names are like apart, so that generators see what it maps to."""
+    patterns = node.pop("patternProperties", {})
+    for pattern, values in patterns.items():
+        node["propertyNames"] = node.get("propertyNames", {}) | {"pattern": pattern}
+        node["additionalProperties"] = values
 
 
 def _walk(node: Any, change: Callable[[dict[str, Any]], None]) -> None:

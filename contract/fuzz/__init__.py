@@ -1,1 +1,1 @@
-"""`make fuzz`: Schemathesis asks the local stack all that openapi.yaml allows, and what it does not."""
+"""`make fuzz`: Schemathesis asks the local stack what openapi.yaml allows, and what not."""

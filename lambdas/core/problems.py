@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -13,6 +14,9 @@ from lambdas.core.errors import Fault, ServiceError, pointer
 from lambdas.core.observability import logger
 
 PROBLEM_JSON = "application/problem+json"
+# Enough to correct a request by, and far below the 6 MB that a function may answer.
+_MOST_FAULTS = 1000
+_MOST_CHARACTERS = 500_000
 
 STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -38,7 +42,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     code: str = Field(description="Stable and for programs, e.g. `name_taken`.")
     detail: str = Field(description="What went wrong, for people.")
-    errors: list[Fault] = Field(default_factory=list, description="Every fault at once.")
+    errors: list[Fault] = Field(
+        default_factory=list, description="Every fault at once; of very many the first 1,000."
+    )
     request_id: str = Field(description="Tell it when you ask for help.")
 
 
@@ -82,7 +88,7 @@ def _problem(
         status=status,
         code=code,
         detail=detail,
-        errors=list(faults),
+        errors=_told(faults),
         request_id=request,
     )
     return Response(
@@ -91,6 +97,13 @@ def _problem(
         body=body.model_dump_json(),
         headers=dict(headers),
     )
+
+
+def _told(faults: Sequence[Fault]) -> list[Fault]:
+    """Return as many faults as an answer has room for."""
+    lengths = accumulate(len(one.pointer) + len(one.message) for one in faults)
+    fitting = sum(1 for length in lengths if length <= _MOST_CHARACTERS)
+    return list(faults[: min(fitting, _MOST_FAULTS)])
 
 
 def try_again() -> ServiceError:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lambdas.core.json_types import Flag
 from lambdas.datasets.caption_schema import MOST_AT_ONCE, Etag, Frozen, ImageId
 
 Kind = Literal["replace", "add_tag", "remove_tag", "accept_proposals", "refuse_proposals"]
@@ -80,7 +81,7 @@ class ProposalChoice(Frozen):
     """Which proposals are meant: those of some images, or all."""
 
     image_ids: list[ImageId] = Field(default=[], max_length=MOST_AT_ONCE)
-    all: bool = False
+    all: Flag = False
 
 
 class ProposalOutcome(Frozen):

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lambdas.core.json_types import Whole
 from lambdas.core.names import Name
 from lambdas.core.pages import Page
 from lambdas.core.presign import SignedDownload
@@ -39,7 +40,7 @@ class NewCrop(BaseModel):
 
     name: Name = Field(description="Of the new dataset.")
     description: str = Field(default="", max_length=1000)
-    resolution: int = Field(
+    resolution: Whole = Field(
         ge=64, le=2048, multiple_of=64, description="In pixels; 512 for SD 1.5, 1024 for SDXL."
     )
     mode: CropMode = Field(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lambdas.core.json_types import Whole
 from lambdas.core.presign import SignedDownload
 
 MOST_PROMPTS = 16
@@ -50,7 +51,7 @@ def _readable(text: str) -> str:
 
 _Text = Annotated[str, Field(max_length=_MOST_IN_ONE), AfterValidator(_readable)]
 _Prompt = Annotated[str, Field(min_length=1, max_length=_MOST_IN_ONE), AfterValidator(_readable)]
-_Side = Annotated[int, Field(ge=_LEAST_SIDE, le=_MOST_SIDE, multiple_of=8, strict=True)]
+_Side = Annotated[Whole, Field(ge=_LEAST_SIDE, le=_MOST_SIDE, multiple_of=8)]
 
 
 class NewSamplePrompt(BaseModel):
@@ -67,13 +68,12 @@ class NewSamplePrompt(BaseModel):
         default=None, description="A multiple of 8; absent: 512 for SD 1.5, 1024 for SDXL."
     )
     height: _Side | None = Field(default=None, description="As width.")
-    steps: int = Field(default=30, ge=1, le=150, strict=True)
+    steps: Whole = Field(default=30, ge=1, le=150)
     cfg_scale: float = Field(default=7.5, ge=0, le=30, allow_inf_nan=False, strict=True)
-    seed: int = Field(
+    seed: Whole = Field(
         default=42,
         ge=0,
         le=2**32 - 1,
-        strict=True,
         description="The same for every epoch, so that its images can be compared.",
     )
     sampler: Sampler | None = Field(
