@@ -158,10 +158,9 @@ def _from_json(text: str) -> Any:
             "Too deep, a number too long, or half a character", text, 0
         ) from error
     if isinstance(parsed, list):  # of which Powertools would take the first element for the body
-        raise errors.InvalidRequest(
+        raise errors.Unprocessable(
             "The body is a list, and one object is wanted.",
-            code="invalid_json",
-            faults=[Fault("", "Send one JSON object.")],
+            faults=[Fault("", "send one JSON object")],
         )
     return parsed
 
