@@ -11,7 +11,7 @@ from lambdas.core.errors import Fault, InvalidRequest, PreconditionFailed
 
 B = TypeVar("B", bound=BaseModel)
 _ETAG = re.compile(r'(?:W/)?"[^"]*"')
-_FORM = r'^ *(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*) *$'
+_FORM = r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'
 
 IfMatch = Annotated[
     str | None,
