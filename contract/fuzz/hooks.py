@@ -16,6 +16,7 @@ _ASKED: Counter[str] = Counter()
 # Codes of what a request that fits its schema is refused for all the same.
 _OF_STATE = {
     "idempotency_key_reused",  # the same key with two bodies
+    "invalid_etag",  # for its pattern the generator sends an empty header, too
     "invalid_cursor",  # a text, but none that a list answered
     "parts_refused",  # what S3 has is not what the request says
     "url_refused",  # a link whose host is not public
@@ -35,6 +36,7 @@ _BETWEEN_FIELDS = re.compile(
     r"|^should be a valid integer$|^must be a whole number, not \d+\.0$"
     # The generator takes \p{Z} for any space, tabs too.
     r"|^string should match pattern '\^\[\\p"
+    r"|a base model is needed|^needs a word in its first line"
     r"|^an image has bytes|^each name once|^\d+ images share|^lies in no place"
     r"|was declared with .* bytes|^no image of this dataset"
     r"|regularisation sets alone"

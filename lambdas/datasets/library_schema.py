@@ -63,7 +63,7 @@ class NewImport(BaseModel):
     description: str = Field(default="", max_length=1000)
     s3_uri: str = Field(
         max_length=1100,
-        json_schema_extra={"pattern": r"^s3://[^/]+/[^\n]+$"},
+        json_schema_extra={"pattern": r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\n]+$"},
         description="A folder of the workspace's inbox, or of a place that the deployment gives "
         "it: images and captions as they are uploaded else.",
         examples=["s3://bucket/acme/inbox/100_demo"],

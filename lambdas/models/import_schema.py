@@ -35,7 +35,7 @@ class ImportModel(BaseModel):
     s3_uri: str | None = Field(
         default=None,
         max_length=1100,
-        json_schema_extra={"pattern": r"^s3://[^/]+/[^\n]+$"},
+        json_schema_extra={"pattern": r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\n]+$"},
         description="Of an object in the workspace's inbox, `s3://<bucket>/<workspace>/inbox/`, or "
         "in a prefix that the deployment gives the workspace. It is copied and stays there.",
     )

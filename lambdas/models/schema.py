@@ -21,7 +21,7 @@ FmType = Literal["sd_1_5", "sd_xl", "other"]
 Status = Literal["uploading", "importing", "ready", "invalid", "deleting"]
 _SHA_256 = re.compile(r"[0-9a-f]{64}")
 # What a schema can say of it; `check_file_name` says the rest.
-FILE_NAME_PATTERN = r"^[^./\\\"][^/\\\"]*\.[Ss][Aa][Ff][Ee][Tt][Ee][Nn][Ss][Oo][Rr][Ss]$"
+FILE_NAME_PATTERN = r"^[^./\\\x22][^/\\\x22]*\.[Ss][Aa][Ff][Ee][Tt][Ee][Nn][Ss][Oo][Rr][Ss]$"
 
 
 def check_file_name(name: str) -> str:
