@@ -41,6 +41,10 @@ def main() -> None:
             status = _ask(schemathesis, endpoints, token, counted, arguments, more)
     except (ApiError, CannotStart, EnvironmentMissing) as error:
         sys.exit(str(error))
+    except subprocess.TimeoutExpired as error:
+        sys.exit(
+            f"It was ended after {error.timeout:g} s: the machine is too busy, or a route hangs."
+        )
     asked = sum(int(line.split()[1]) for line in counted.read_text().splitlines())
     screen.say(f"{asked} requests; by status: {', '.join(counted.read_text().splitlines())}")
     if not arguments.quick and not more and asked < LEAST_REQUESTS:
