@@ -36,7 +36,7 @@ _BETWEEN_FIELDS = re.compile(
     r"|^should be a valid integer$|^must be a whole number, not \d+\.0$"
     # The generator takes \p{Z} for any space, tabs too.
     r"|^string should match pattern '\^\[\\p"
-    r"|a base model is needed|^needs a word in its first line"
+    r"|a base model is needed|^is no TOML: |^needs a word in its first line"
     r"|^an image has bytes|^each name once|^\d+ images share|^lies in no place"
     r"|was declared with .* bytes|^no image of this dataset"
     r"|regularisation sets alone"
