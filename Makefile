@@ -11,7 +11,7 @@ SYNTH_INPUTS := $(shell find infrastructure lambdas training_container -type f \
 	requirements/lambdas.txt requirements/asset_worker.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test fault-test check format synth openapi examples lint-openapi openapi-diff token limits kohya kohya-model kohya-tagger kohya-test \
+.PHONY: help setup demo run test fault-test check format synth openapi examples lint-openapi openapi-diff client fuzz token limits kohya kohya-model kohya-tagger kohya-test \
 	image-smoke bench clean
 
 help: ## List what can be done
@@ -51,6 +51,12 @@ lint-openapi: $(VENV)/.ready ## Lint openapi.yaml with Redocly CLI (needs npm, a
 
 openapi-diff: $(VENV)/.ready ## Show what changed in the contract since the last release (ARGS=--release keeps it as one)
 	@$(BIN)/python -m contract.difference $(ARGS)
+
+client: $(VENV)/.ready ## Generate clients in Python and TypeScript into build/clients/ (needs npm once)
+	@$(BIN)/python -m contract.clients
+
+fuzz: $(VENV)/.ready cdk.out/LoraStack.template.json ## Ask the API what no client would, by Schemathesis (ARGS="--quick", "--seed 7")
+	@$(BIN)/python -m contract.fuzz $(ARGS)
 
 token: $(VENV)/.ready ## Make a workspace and a token in AWS: WORKSPACE=acme TABLE_NAME=... (an output of the stack)
 	@test -n "$(WORKSPACE)" || { echo "Say which workspace: make token WORKSPACE=acme TABLE_NAME=<output of the stack>" >&2; exit 2; }

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from contract import answers, examples, schemas
+from contract import answered, answers, examples, schemas
 from lambdas.core.problems import Problem
 
 VERSION = "0.1.0"
@@ -60,6 +60,7 @@ def contract() -> dict[str, Any]:
     )
     schemas.type_options(components["schemas"])
     schemas.published(document)
+    answered.require_all(document)
     return document
 
 

@@ -51,7 +51,9 @@ def type_options(schemas: Schemas) -> None:
         "NewTraining": [typed, text],
         "TrainingDraft": [typed, as_pasted, text],
     }.items():
-        schemas[name]["properties"]["config_params"]["anyOf"] = forms
+        options = schemas[name]["properties"]["config_params"]
+        options["anyOf"] = forms
+        options.pop("default")  # generators of clients would send it as a text
     schemas["ConfigParams"] = json_schema()
     schemas["DatasetOptions"] = schema_of_datasets()
     of_dataset = {"$ref": f"{_HERE}DatasetOptions"}
@@ -64,7 +66,8 @@ def type_options(schemas: Schemas) -> None:
         schemas[name]["properties"]["options"] = {
             key: value
             for key, value in entry.items()
-            if key not in ("type", "additionalProperties")
+            # Of several forms a default can't be written down by generators of clients.
+            if key not in ("type", "additionalProperties", "default")
         } | {"anyOf": forms}
     draft = {"$ref": f"{_HERE}DatasetDraft"}
     schemas["TrainingDraft"]["properties"]["datasets"]["items"] = draft
@@ -84,32 +87,7 @@ def published(document: dict[str, Any]) -> None:
     document["paths"] = _untitled(document["paths"])
     _walk(document, lambda node: _refer(node, named))
     _walk(document["components"]["schemas"], _unwrap)
-    _require_what_is_answered(document)
-
-
-def _require_what_is_answered(document: dict[str, Any]) -> None:
-    """Say of what is only answered that each field is there: a default is written out, too."""
-    schemas = document["components"]["schemas"]
-    operations = [one for path in document["paths"].values() for one in path.values()]
-    sent = _held([one.get("requestBody") for one in operations], schemas)
-    answered = [document["components"]["responses"], *(one["responses"] for one in operations)]
-    for name in _held(answered, schemas) - sent:
-        if "properties" in schemas[name]:
-            schemas[name]["required"] = list(schemas[name]["properties"])
-
-
-def _held(node: Any, schemas: Schemas) -> set[str]:
-    """Return the names of the schemas that something refers to, and those that they refer to."""
-    found: set[str] = set()
-
-    def note(inner: dict[str, Any]) -> None:
-        name = str(inner.get("$ref", "")).removeprefix(_HERE)
-        if name in schemas and name not in found:
-            found.add(name)
-            _walk(schemas[name], note)
-
-    _walk(node, note)
-    return found
+    _walk(document["components"]["schemas"], _rule_names)
 
 
 def _described(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -177,6 +155,14 @@ def _unwrap(node: dict[str, Any]) -> None:
     """Replace a union of one by that one."""
     if len(node.get("anyOf", [])) == 1:
         node |= node.pop("anyOf")[0]
+
+
+def _rule_names(node: dict[str, Any]) -> None:
+    """Say of a mapping what its names are like apart, so that generators see what it maps to."""
+    patterns = node.pop("patternProperties", {})
+    for pattern, values in patterns.items():
+        node["propertyNames"] = node.get("propertyNames", {}) | {"pattern": pattern}
+        node["additionalProperties"] = values
 
 
 def _walk(node: Any, change: Callable[[dict[str, Any]], None]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from lambdas.core.caller import Role
+from lambdas.core.json_types import Whole
 
 WORKSPACE_PATTERN = r"^[a-z0-9]{1,20}$"
 
@@ -22,7 +23,7 @@ class NewToken(BaseModel):
         default="trainer",
         description="viewer reads; trainer also uploads and trains; admin also manages tokens.",
     )
-    expires_in_days: int = Field(
+    expires_in_days: Whole = Field(
         default=90, ge=1, le=365, description="Days until it stops working."
     )
 

@@ -156,13 +156,18 @@ def _from_json(text: str) -> Any:
         parsed = json.loads(text, parse_constant=_refuse_constant)
         if _HALF_CHARACTER.search(text):
             json.dumps(parsed, ensure_ascii=False).encode()  # one without its other half
-        return parsed
     except json.JSONDecodeError:
         raise
     except (ValueError, RecursionError) as error:
         raise json.JSONDecodeError(
             "Too deep, a number too long, or half a character", text, 0
         ) from error
+    if isinstance(parsed, list):  # of which Powertools would take the first element for the body
+        raise errors.Unprocessable(
+            "The body is a list, and one object is wanted.",
+            faults=[Fault("", "send one JSON object")],
+        )
+    return parsed
 
 
 def _refuse_constant(name: str) -> None:

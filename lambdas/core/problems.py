@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
@@ -14,6 +15,9 @@ from lambdas.core.observability import logger
 
 PROBLEM_JSON = "application/problem+json"
 _TRY_AGAIN = {"Retry-After": "2"}  # where no better time is known
+# Enough to correct a request by, and far below the 6 MB that a function may answer.
+_MOST_FAULTS = 1000
+_MOST_CHARACTERS = 500_000
 
 STATUS_OF: dict[type[ServiceError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
@@ -40,7 +44,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     code: str = Field(description="Stable and for programs, e.g. `name_taken`.")
     detail: str = Field(description="What went wrong, for people.")
-    errors: list[Fault] = Field(default_factory=list, description="Every fault at once.")
+    errors: list[Fault] = Field(
+        default_factory=list, description="Every fault at once; of very many the first 1,000."
+    )
     request_id: str = Field(description="Tell it when you ask for help.")
 
 
@@ -78,7 +84,7 @@ def _problem(
         status=status,
         code=code,
         detail=detail,
-        errors=list(faults),
+        errors=_told(faults),
         request_id=request,
     )
     return Response(
@@ -87,6 +93,13 @@ def _problem(
         body=body.model_dump_json(),
         headers=dict(headers),
     )
+
+
+def _told(faults: Sequence[Fault]) -> list[Fault]:
+    """Return as many faults as an answer has room for."""
+    lengths = accumulate(len(one.pointer) + len(one.message) for one in faults)
+    fitting = sum(1 for length in lengths if length <= _MOST_CHARACTERS)
+    return list(faults[: min(fitting, _MOST_FAULTS)])
 
 
 def try_again() -> ServiceError:

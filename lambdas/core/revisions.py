@@ -11,12 +11,14 @@ from lambdas.core.errors import Fault, InvalidRequest, PreconditionFailed
 
 B = TypeVar("B", bound=BaseModel)
 _ETAG = re.compile(r'(?:W/)?"[^"]*"')
+_FORM = r'^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$'
 
 IfMatch = Annotated[
     str | None,
     Header(
         alias="If-Match",
         max_length=200,
+        json_schema_extra={"pattern": _FORM},
         description="The ETag that a read answered: the change is refused with 412 when another "
         "came first. Absent: it is made however the thing stands.",
     ),

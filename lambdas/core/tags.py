@@ -22,7 +22,13 @@ def _each_once(tags: list[str]) -> list[str]:
 
 
 Tags = Annotated[
-    list[Annotated[str, Field(max_length=50), AfterValidator(check_tag)]],
+    list[
+        Annotated[
+            str,
+            Field(max_length=50, json_schema_extra={"pattern": r"\S"}),
+            AfterValidator(check_tag),
+        ]
+    ],
     AfterValidator(_each_once),
     Field(max_length=20, description="Words to find it by; each stands once."),
 ]

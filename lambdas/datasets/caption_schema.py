@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lambdas.core.json_types import Flag
 from lambdas.datasets.caption_text import CaptionText, Tag, check_text
 from lambdas.datasets.caption_writes import Version
 from lambdas.datasets.report_schema import Finding
@@ -98,7 +99,7 @@ class CaptionVersions(Frozen):
 class DryRun(Frozen):
     """A change of the whole set that may be tried first."""
 
-    dry_run: bool = Field(
+    dry_run: Flag = Field(
         default=False, description="Change nothing; tell how many captions would change."
     )
 
@@ -117,7 +118,7 @@ class Replacement(DryRun):
         examples=["silver hair"],
         description="What to put in its place; empty takes it out.",
     )
-    whole_tags: bool = Field(
+    whole_tags: Flag = Field(
         default=False,
         description="Replace only where `find` is a whole tag; an empty `replace` removes it.",
     )

@@ -62,7 +62,14 @@ CaptionText = Annotated[
         examples=["1girl, solo, red scarf"],
     ),
 ]
-Tag = Annotated[str, AfterValidator(check_tag), Field(examples=["red scarf"])]
+Tag = Annotated[
+    str,
+    AfterValidator(check_tag),
+    Field(
+        json_schema_extra={"pattern": r"^[^,\n]*[^\s,][^,\n]*$", "maxLength": MOST_TAG_BYTES},
+        examples=["red scarf"],
+    ),
+]
 
 
 def etag_of(image: Image) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lambdas.core.json_types import Flag
 from lambdas.datasets.caption_schema import MOST_AT_ONCE, Etag, Frozen, ImageId
 
 Kind = Literal["replace", "add_tag", "remove_tag", "accept_proposals", "refuse_proposals"]
@@ -88,7 +89,7 @@ class ProposalChoice(Frozen):
     image_ids: list[ImageId] = Field(
         default=[], max_length=MOST_AT_ONCE, description="The images whose proposals are meant."
     )
-    all: bool = Field(default=False, description="Whether all proposals are meant.")
+    all: Flag = Field(default=False, description="Whether all proposals are meant.")
 
 
 class ProposalOutcome(Frozen):

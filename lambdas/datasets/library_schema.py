@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lambdas.core.json_types import Whole
 from lambdas.core.names import Name
 from lambdas.core.pages import Page
 from lambdas.core.presign import SignedDownload
@@ -41,7 +42,7 @@ class NewCrop(BaseModel):
 
     name: Name = Field(description="Of the new dataset.")
     description: str = Field(default="", max_length=1000, description="A note for people.")
-    resolution: int = Field(
+    resolution: Whole = Field(
         ge=64, le=2048, multiple_of=64, description="In pixels; 512 for SD 1.5, 1024 for SDXL."
     )
     mode: CropMode = Field(
@@ -61,6 +62,7 @@ class NewImport(BaseModel):
     description: str = Field(default="", max_length=1000, description="A note for people.")
     s3_uri: str = Field(
         max_length=1100,
+        json_schema_extra={"pattern": r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\n]+$"},
         description="A folder of the workspace's inbox, or of a place that the deployment gives "
         "it: images and captions as they are uploaded else, or folders of them like 100_demo, at "
         "most 16.",

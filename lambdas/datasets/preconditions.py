@@ -27,6 +27,7 @@ IfNoneMatch = Annotated[
     Header(
         alias="If-None-Match",
         max_length=10,
+        json_schema_extra={"pattern": r"^\*$"},
         description="`*`: write only where there is no caption.",
     ),
 ]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lambdas.core.json_types import Whole
 from lambdas.core.names import Name
 from lambdas.core.presign import SignedDownload
 from lambdas.datasets.origin_schema import Origin
@@ -21,7 +22,12 @@ MOST_FILES = 10_000
 MOST_BYTES = 64 * 1024**2
 MOST_NAME_BYTES = 200
 MOST_SUBJECT_BYTES = 100
-PREFIX_PATTERN = r"^[1-9][0-9]{0,3}_.+$"
+PREFIX_PATTERN = r"^[1-9][0-9]{0,3}_[^/\\\x00-\x1f\x7f]+$"
+# What a schema can say of it; `check_file_name` says the rest.
+FILE_NAME_PATTERN = (
+    r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
+    r"\.(txt|png|PNG|jpg|JPG|jpeg|JPEG|webp|WEBP|bmp|BMP)$"
+)
 
 _PREFIX = re.compile(r"([1-9][0-9]{0,3})_(.+)", re.DOTALL)
 
@@ -120,9 +126,10 @@ class File(BaseModel):
     name: Annotated[str, AfterValidator(check_file_name)] = Field(
         description="Image or caption; a caption has its image's name with .txt. Unicode, NFC, at "
         "most 200 bytes.",
+        json_schema_extra={"pattern": FILE_NAME_PATTERN, "maxLength": MOST_NAME_BYTES},
         examples=["demo1.png"],
     )
-    size: Annotated[int, Field(ge=0, le=MOST_BYTES, description="In bytes, exactly.")]
+    size: Annotated[Whole, Field(ge=0, le=MOST_BYTES, description="In bytes, exactly.")]
 
 
 class DeclaredFile(File):

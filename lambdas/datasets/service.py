@@ -60,9 +60,10 @@ def change(
     """
     dataset = repository.get(caller.workspace, dataset_id).dataset
     asked = changes.asked()
+    as_read = revisions.matches(if_match, dataset.revision)
     if asked == dataset.model_dump(include=set(asked)):
         return dataset
-    if not revisions.matches(if_match, dataset.revision):
+    if not as_read:
         raise revisions.stale(dataset.revision)
     expected = None if if_match is None else dataset.revision
     return changing.change(caller.workspace, dataset, asked, expected)

@@ -6,7 +6,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from lambdas.core.names import Name
 from lambdas.models.remote_url import MOST_CHARACTERS
-from lambdas.models.schema import Description, ModelType, Sha256, Tags, check_file_name
+from lambdas.models.schema import (
+    FILE_NAME_PATTERN,
+    Description,
+    ModelType,
+    Sha256,
+    Tags,
+    check_file_name,
+)
 
 
 class ImportModel(BaseModel):
@@ -28,10 +35,18 @@ class ImportModel(BaseModel):
     s3_uri: str | None = Field(
         default=None,
         max_length=1100,
+        json_schema_extra={"pattern": r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\n]+$"},
         description="Of an object in the workspace's inbox, `s3://<bucket>/<workspace>/inbox/`, or "
         "in a prefix that the deployment gives the workspace. It is copied and stays there.",
     )
-    file_name: Annotated[str, AfterValidator(check_file_name)] | None = Field(
+    file_name: (
+        Annotated[
+            str,
+            AfterValidator(check_file_name),
+            Field(json_schema_extra={"pattern": FILE_NAME_PATTERN}),
+        ]
+        | None
+    ) = Field(
         default=None, description="Absent: as the source calls it, or after the model's name."
     )
     sha256: Sha256 | None = Field(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from lambdas.core.json_types import Whole
 from lambdas.core.names import Name
 from lambdas.core.presign import SignedDownload, SignedUpload
 from lambdas.models.header_schema import HeaderFacts
@@ -20,6 +21,8 @@ ModelType = Literal["checkpoint", "lora", "vae", "embedding", "controlnet", "hyp
 FmType = Literal["sd_1_5", "sd_xl", "other"]
 Status = Literal["uploading", "importing", "checking", "ready", "invalid", "deleting"]
 _SHA_256 = re.compile(r"[0-9a-f]{64}")
+# What a schema can say of it; `check_file_name` says the rest.
+FILE_NAME_PATTERN = r"^[^./\\\x22][^/\\\x22]*\.[Ss][Aa][Ff][Ee][Tt][Ee][Nn][Ss][Oo][Rr][Ss]$"
 
 
 def check_file_name(name: str) -> str:
@@ -64,12 +67,22 @@ def _check_sha256(digest: str) -> str:
 
 
 Tags = Annotated[
-    list[Annotated[str, Field(max_length=50), AfterValidator(check_tag)]],
+    list[
+        Annotated[
+            str,
+            Field(max_length=50, json_schema_extra={"pattern": r"\S"}),
+            AfterValidator(check_tag),
+        ]
+    ],
     AfterValidator(_each_once),
     Field(max_length=20, description="Words to find it by; each stands once."),
 ]
 Description = Annotated[str, Field(max_length=1000)]
-Sha256 = Annotated[str, AfterValidator(_check_sha256), Field(min_length=64, max_length=66)]
+Sha256 = Annotated[
+    str,
+    AfterValidator(_check_sha256),
+    Field(min_length=64, max_length=66, json_schema_extra={"pattern": "^(0[xX])?[0-9a-fA-F]{64}$"}),
+]
 
 
 class NewModel(BaseModel):
@@ -82,10 +95,11 @@ class NewModel(BaseModel):
     description: Description = Field(default="", description="A note for people.")
     tags: Tags = []
     file_name: Annotated[str, AfterValidator(check_file_name)] = Field(
+        json_schema_extra={"pattern": FILE_NAME_PATTERN},
         examples=["v1-5-pruned-emaonly.safetensors"],
         description="The file's name, which ends with `.safetensors`.",
     )
-    size: int = Field(ge=9, le=MOST_BYTES, description="In bytes, exactly.")
+    size: Whole = Field(ge=9, le=MOST_BYTES, description="In bytes, exactly.")
     sha256: Sha256 | None = Field(
         default=None,
         description="Of the whole file, as sha256sum tells it: one that has another is `invalid`. "
@@ -118,7 +132,7 @@ class UploadedPart(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    part_number: int = Field(ge=1, le=MOST_PARTS, description="Counted from 1.")
+    part_number: Whole = Field(ge=1, le=MOST_PARTS, description="Counted from 1.")
     etag: str = Field(min_length=1, max_length=100, description="As S3 answered it.")
 
 
@@ -140,7 +154,7 @@ class PartsWanted(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    part_numbers: list[Annotated[int, Field(ge=1, le=MOST_PARTS)]] = Field(
+    part_numbers: list[Annotated[Whole, Field(ge=1, le=MOST_PARTS)]] = Field(
         min_length=1, max_length=500, description="Counted from 1; each once."
     )
 

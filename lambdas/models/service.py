@@ -67,9 +67,10 @@ def change(
     """
     model = repository.get(caller.workspace, model_id)
     asked = changes.asked()
+    as_read = revisions.matches(if_match, model.revision)
     if asked == model.model_dump(include=set(asked)):
         return _with_download(caller, model)
-    if not revisions.matches(if_match, model.revision):
+    if not as_read:
         raise revisions.stale(model.revision)
     if model.status in {"invalid", "deleting"}:
         raise Conflict(f"The model is {model.status} and stays as it is.", code="model_closed")

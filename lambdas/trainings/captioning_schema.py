@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lambdas.core.json_types import Number
 from lambdas.datasets.schema import has_control_character
 
 MOST_TAG_CHARACTERS = 64
@@ -33,7 +34,7 @@ Tag = Annotated[
     Field(min_length=1, max_length=MOST_TAG_CHARACTERS, description="A tag, without comma."),
     AfterValidator(_check_tag),
 ]
-Threshold = Annotated[float, Field(ge=0.01, le=1)]
+Threshold = Annotated[Number, Field(ge=0.01, le=1)]
 
 
 class Captioning(BaseModel):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lambdas.core.json_types import Whole
 from lambdas.core.presign import SignedDownload
 
 MOST_PROMPTS = 16
@@ -50,7 +51,7 @@ def _readable(text: str) -> str:
 
 _Text = Annotated[str, Field(max_length=_MOST_IN_ONE), AfterValidator(_readable)]
 _Prompt = Annotated[str, Field(min_length=1, max_length=_MOST_IN_ONE), AfterValidator(_readable)]
-_Side = Annotated[int, Field(ge=_LEAST_SIDE, le=_MOST_SIDE, multiple_of=8, strict=True)]
+_Side = Annotated[Whole, Field(ge=_LEAST_SIDE, le=_MOST_SIDE, multiple_of=8)]
 
 
 class NewSamplePrompt(BaseModel):
@@ -68,7 +69,7 @@ class NewSamplePrompt(BaseModel):
         description="In pixels, a multiple of 8; absent: 512 for SD 1.5, 1024 for SDXL.",
     )
     height: _Side | None = Field(default=None, description="As width.")
-    steps: int = Field(default=30, ge=1, le=150, strict=True, description="Sampling steps.")
+    steps: Whole = Field(default=30, ge=1, le=150, description="Sampling steps.")
     cfg_scale: float = Field(
         default=7.5,
         ge=0,
@@ -77,11 +78,10 @@ class NewSamplePrompt(BaseModel):
         strict=True,
         description="How closely the prompt is followed.",
     )
-    seed: int = Field(
+    seed: Whole = Field(
         default=42,
         ge=0,
         le=2**32 - 1,
-        strict=True,
         description="The same for every epoch, so that its images can be compared.",
     )
     sampler: Sampler | None = Field(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lambdas.core.json_types import Flag, Number, Whole
 from lambdas.core.names import Name, Reference
 from lambdas.datasets.schema import CaptionPolicy
 from lambdas.trainings.captioning_schema import Captioning
@@ -59,14 +60,14 @@ class DatasetChoice(Request):
     """
 
     dataset: Reference
-    repeats: int | None = Field(
+    repeats: Whole | None = Field(
         default=None,
         ge=1,
         le=9999,
         description="Instead of those in the dataset's prefix; not with one of "
         "several subsets, which have their own.",
     )
-    regularisation: bool = Field(
+    regularisation: Flag = Field(
         default=False,
         description="Images of the class (any rabbit, say) that keep the subject from taking it "
         "over: as many are seen in an epoch as of the images that they regularise, and "
@@ -88,10 +89,10 @@ class DatasetChoice(Request):
 class EarlyStop(Request):
     """When a training whose loss falls no more is ended."""
 
-    patience_epochs: int = Field(
+    patience_epochs: Whole = Field(
         ge=1, le=1000, description="So many epochs without a better average loss end it."
     )
-    min_improvement: float = Field(
+    min_improvement: Number = Field(
         default=0.0,
         ge=0,
         lt=1,
@@ -121,7 +122,7 @@ class NewTraining(Request):
         "and epoch with its options, model, datasets and number of GPUs; max_train_epochs counts "
         "from the beginning. A name always means a LoRA.",
     )
-    keep_state: bool | None = Field(
+    keep_state: Flag | None = Field(
         default=None,
         description="Whether the newest two states are kept, with the LoRAs of epochs, from which "
         "an interrupted training goes on and a later one may (continue_from). A state is about six "
@@ -147,8 +148,8 @@ class NewTraining(Request):
         description="What the options have that config_params does not set, for the family and the "
         "instance's GPU memory; absent: style. GET /training-options has them with reasons.",
     )
-    spot: bool = Field(default=False, description="Cheaper, and may be interrupted and go on.")
-    max_runtime_minutes: int | None = Field(
+    spot: Flag = Field(default=False, description="Cheaper, and may be interrupted and go on.")
+    max_runtime_minutes: Whole | None = Field(
         default=None, ge=5, le=MOST_RUNTIME_MINUTES, description="The job is stopped after that."
     )
     config_params: dict[str, Any] | str = Field(

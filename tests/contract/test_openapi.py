@@ -42,6 +42,20 @@ def test_the_first_routes_are_there() -> None:
     assert set(OPERATIONS) >= FIRST_ROUTES
 
 
+def test_answers_have_all_their_fields_and_are_open_to_more() -> None:
+    training = CONTRACT["components"]["schemas"]["Training"]
+
+    assert set(training["required"]) == set(training["properties"])
+    assert "additionalProperties" not in CONTRACT["components"]["schemas"]["Caption"]
+
+
+def test_requests_have_no_default_that_a_client_would_send_as_text() -> None:
+    schemas = CONTRACT["components"]["schemas"]
+
+    assert "default" not in schemas["NewTraining"]["properties"]["config_params"]
+    assert schemas["NewTraining"]["properties"]["tags"]["additionalProperties"]["type"] == "string"
+
+
 def leads_somewhere(reference: str) -> bool:
     node: Any = CONTRACT
     for step in reference.removeprefix("#/").split("/"):

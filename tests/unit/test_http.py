@@ -32,6 +32,32 @@ def test_a_body_that_is_no_object_or_lacks_all_is_a_422(body: str | None) -> Non
     assert DATASETS.post("/datasets", body).status == 422
 
 
+def test_a_body_is_not_taken_out_of_a_list() -> None:
+    whole = '{"name": "set", "prefix": "1_x", "files": [{"name": "a.png", "size": 1}]}'
+
+    assert DATASETS.post("/datasets", f"[{whole}, {whole}]").status == 422
+    assert DATASETS.post("/datasets", whole).status == 201
+
+
+def test_a_text_is_no_number_and_no_truth_value() -> None:
+    text = '{"name": "set", "prefix": "1_x", "files": [{"name": "a.png", "size": "1"}]}'
+    flag = '{"tag": "red", "dry_run": "yes"}'
+
+    assert DATASETS.post("/datasets", text).pointers == ["/files/0/size"]
+    assert DATASETS.post("/datasets/ds_x/captions/add-tag", flag).pointers == ["/dry_run"]
+
+
+def test_more_faults_than_an_answer_holds_are_told_in_part() -> None:
+    fields = ", ".join(f'"{"x" * 3000}{number}": 1' for number in range(1500))
+
+    answer = DATASETS.post("/datasets", f"{{{fields}}}")
+
+    assert (answer.status, answer.body["code"]) == (422, "validation_failed")
+    assert "1503 fields" in answer.body["detail"]
+    assert 100 < len(answer.body["errors"]) <= 1000
+    assert len(str(answer.body)) < 1_000_000
+
+
 def test_a_body_of_another_kind_is_a_415() -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 

@@ -103,6 +103,13 @@ def test_what_is_no_etag_is_a_400(etag: str) -> None:
     assert answer.pointers == ["header:If-Match"]
 
 
+def test_what_is_no_etag_is_a_400_also_where_nothing_would_change() -> None:
+    model_id = ready_model()
+    patch(model_id, {"description": "x"})
+
+    assert patch(model_id, {"description": "x"}, "{}").body["code"] == "invalid_etag"
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

@@ -1,0 +1,1 @@
+"""`make client`: clients in Python and TypeScript, generated from openapi.yaml."""
