@@ -9,9 +9,16 @@ from lambdas.access import handler as access
 from lambdas.datasets import handler as datasets
 from lambdas.models import handler as models
 from lambdas.trainings import handler as trainings
+from lambdas.webhooks import handler as webhooks
 from tests.unit.fakes import Answer, Client
 
-HANDLERS = {"datasets": datasets, "models": models, "trainings": trainings, "access": access}
+HANDLERS = {
+    "datasets": datasets,
+    "models": models,
+    "trainings": trainings,
+    "access": access,
+    "webhooks": webhooks,
+}
 _ULID = re.compile(r"01[0-9A-HJKMNP-TV-Z]{24}")
 _TIME = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 _SIGNED = re.compile(r"(https://[^?\s]+)\?\S+")
@@ -69,6 +76,8 @@ class Recorder:
         return self._text(value, key) if isinstance(value, str) else value
 
     def _text(self, text: str, key: str) -> str:
+        if text.startswith("whsec_"):
+            return f"whsec_{'x' * 43}="
         if text.startswith("lsk_"):
             return f"lsk_{'x' * 43}"
         hour = "09" if key == "expires_at" else "08"

@@ -210,6 +210,15 @@ def tell_of_the_end(recorder: Recorder, dataset_id: str, model_id: str) -> None:
     recorder.call("getHealth")
     made = recorder.call("createToken", {"name": "nightly", "role": "trainer"})
     recorder.call("listTokens")
+    hook = {"url": "https://example.com/hooks/lora", "events": ["training.succeeded"]}
+    webhook_id = recorder.call("createWebhook", hook).body["id"]
+    recorder.call("listWebhooks")
+    for operation_id in (
+        *("getWebhook", "rotateWebhookSecret", "testWebhook", "listWebhookDeliveries"),
+    ):
+        recorder.call(operation_id, webhook_id=webhook_id)
+    recorder.call("updateWebhook", {"enabled": False}, webhook_id=webhook_id)
+    recorder.call("deleteWebhook", webhook_id=webhook_id)
     recorder.call("getWorkspace")
     recorder.call("listAuditEvents")
     recorder.call("deleteToken", token_id=made.body["id"])
