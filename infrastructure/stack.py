@@ -88,7 +88,7 @@ class LoraStack(cdk.Stack):
             environment=assets | self.imports.environment,
         )
         self.trainings = self._function(
-            "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs
+            "TrainingsFunction", "lambdas.trainings.handler.handler", environment=jobs | assets
         )
         self.access = self._function("AccessFunction", "lambdas.access.handler.handler")
         self.authorizer = self._function(
@@ -191,7 +191,7 @@ class LoraStack(cdk.Stack):
         )
         may_list(self.training_status.role)
         grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
-        grant(self.asset_worker.role, "*/trainings/*", "GetObject")
+        grant(self.asset_worker.role, "*/trainings/*", "GetObject", "DeleteObject")
         grant(
             self.asset_worker.role,
             "*/models/*",
@@ -204,7 +204,13 @@ class LoraStack(cdk.Stack):
         may_list(self.asset_worker.role)
 
     def _grant_queue(self) -> None:
-        for function in (self.datasets, self.models, self.asset_worker, self.training_status):
+        for function in (
+            self.datasets,
+            self.models,
+            self.trainings,
+            self.asset_worker,
+            self.training_status,
+        ):
             self.assets.grant_send(function.role)
 
     def _grant_jobs(self) -> None:

@@ -10,6 +10,7 @@ from lambdas.asset_worker import (
     model_import,
     proposing,
     settling,
+    training_deletion,
     validation,
 )
 from lambdas.asset_worker.arrival_schema import Arrival
@@ -31,6 +32,8 @@ _WORK: dict[Kind, Work] = {
     "edit_captions": caption_edits.run,
     "store_proposals": proposing.store,
     "import_model": model_import.run,
+    "delete_training": training_deletion.delete,
+    "sweep_training": training_deletion.sweep,
 }
 
 

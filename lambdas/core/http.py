@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from lambdas.core import aws, caller, errors, problems
+from lambdas.core import aws, caller, errors, problems, reads
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
 
@@ -60,10 +60,14 @@ def resolver() -> APIGatewayRestResolver:
         logger.exception("unexpected error", exc_info=error)
         return problems.internal_error(request_id(app.current_event.raw_event))
 
+    def invalid(error: RequestValidationError) -> Response[Any]:
+        refused = problems.as_service_error(error)
+        found = [*refused.faults, *reads.faults_of_query(app)]
+        return answer(type(refused)(refused.detail, code=refused.code, faults=found))
+
+    app.use(middlewares=[reads.around])
     app.exception_handler(ServiceError)(answer)
-    app.exception_handler(RequestValidationError)(
-        lambda error: answer(problems.as_service_error(error))
-    )
+    app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(NotFoundError)(lambda _: answer(problems.no_such_route(app)))
     app.exception_handler(Exception)(unknown)
     return app
@@ -84,9 +88,17 @@ def handler_of(app: APIGatewayRestResolver) -> Handler:
             _must_be_json(event)
         except ServiceError as error:
             return _proxy_answer(problems.problem_response(error, request_id(event)))
-        return app.resolve(event, context)
+        return _with_cache_control(event, app.resolve(event, context))
 
     return handler
+
+
+def _with_cache_control(event: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Say what a browser may keep: what has an ETag, to be asked for again each time."""
+    headers: dict[str, list[str]] = answer["multiValueHeaders"]
+    is_kept = event["httpMethod"] == "GET" and "ETag" in headers and answer["statusCode"] < 400
+    headers.setdefault("Cache-Control", ["private, no-cache" if is_kept else "no-store"])
+    return answer
 
 
 def created(
@@ -124,6 +136,7 @@ def request_id(event: Mapping[str, Any]) -> str:
 
 def _proxy_answer(response: Response[Any]) -> dict[str, Any]:
     headers = response.headers | {
+        "Cache-Control": "no-store",
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Expose-Headers": ",".join(_EXPOSED),
     }

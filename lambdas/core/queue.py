@@ -20,6 +20,8 @@ Kind = Literal[
     "edit_captions",
     "store_proposals",
     "import_model",
+    "delete_training",
+    "sweep_training",
 ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from lambdas.core import filters, http, revisions
+from lambdas.core import http, revisions
 from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
@@ -71,9 +71,8 @@ def list_models(
     """List models, newest first.
 
     With a download URL for each that is ready: `?type=lora&fm_type=sd_xl` is what an
-    image-generation tool asks for. A filter that the list does not have is refused.
+    image-generation tool asks for.
     """
-    filters.must_be_known(app, ("type", "fm_type", "limit", "cursor"))
     return service.page(caller, type, fm_type, limit, cursor)
 
 

@@ -216,6 +216,9 @@ class Model(BaseModel):
     header: HeaderFacts | None = None
     invalid_reason: Reason | None = None
     training_id: str | None = Field(default=None, description="The training that made it.")
+    training_deleted: bool = Field(
+        default=False, description="That training is gone, its logs and checkpoints with it."
+    )
     partial: bool = Field(
         default=False, description="The LoRA of a training that did not come to its end."
     )

@@ -5,18 +5,19 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from lambdas.core import http
+from lambdas.core import http, revisions
 from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
+from lambdas.core.revisions import IfMatch
 from lambdas.trainings import service
 from lambdas.trainings.captioning_schema import ProposedCaptions
 from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
 from lambdas.trainings.samples_schema import Samples
-from lambdas.trainings.schema import NewTraining, Status, Training
+from lambdas.trainings.schema import NewTraining, Status, Training, TrainingChanges
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
 app = http.resolver()
@@ -68,9 +69,39 @@ def list_trainings(
 
 
 @app.get("/trainings/<training_id>", tags=["Trainings"], operation_id="getTraining")
-def get_training(caller: CurrentCaller, training_id: str) -> Training:
-    """Read a training: its status, progress, failure and LoRA."""
-    return service.get(caller, training_id)
+def get_training(caller: CurrentCaller, training_id: str) -> Response[Training]:
+    """Read a training: its status, progress, failure and LoRA.
+
+    The ETag in the answer's headers says how it stands, for `If-Match`.
+    """
+    training = service.get(caller, training_id)
+    return revisions.tagged(training, training.revision)
+
+
+@app.patch("/trainings/<training_id>", tags=["Trainings"], operation_id="updateTraining")
+def update_training(
+    caller: CurrentCaller, training_id: str, body: TrainingChanges, if_match: IfMatch = None
+) -> Response[Training]:
+    """Change a training's tags.
+
+    Also while it runs. With `If-Match` only as long as nobody else has changed them.
+    """
+    training = service.change(caller, training_id, body, if_match)
+    return revisions.tagged(training, training.revision)
+
+
+@app.delete(
+    "/trainings/<training_id>", status_code=202, tags=["Trainings"], operation_id="deleteTraining"
+)
+def delete_training(caller: CurrentCaller, training_id: str) -> Training:
+    """Delete a training that has ended.
+
+    With its events, logs, metrics, checkpoints, samples and states; the LoRA that it registered
+    stays, and says that its training is gone. Refused while it is under way (cancel it first), and
+    while another training goes on from its state. It is `deleting` until all is gone, which takes
+    some seconds, and can be read until then; its name is free as soon as its removal has begun.
+    """
+    return service.delete(caller, training_id)
 
 
 @app.post("/trainings/<training_id>/cancel", tags=["Trainings"], operation_id="cancelTraining")

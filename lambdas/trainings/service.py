@@ -2,14 +2,17 @@
 
 from itertools import islice
 
-from lambdas.core import clock, pages
+from lambdas.core import clock, pages, queue, revisions
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
+from lambdas.core.queue import Task
 from lambdas.trainings import (
     captions,
+    changing,
     creation,
+    deleting,
     failures,
     interruption,
     kohya,
@@ -29,7 +32,15 @@ from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent
 from lambdas.trainings.samples_schema import Samples
-from lambdas.trainings.schema import FINAL, Continued, EarlyStop, NewTraining, Status, Training
+from lambdas.trainings.schema import (
+    FINAL,
+    Continued,
+    EarlyStop,
+    NewTraining,
+    Status,
+    Training,
+    TrainingChanges,
+)
 from lambdas.trainings.settings import Settings
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
@@ -119,6 +130,40 @@ def cancel(caller: Caller, training_id: str) -> Training:
     # stops it.
     launcher.try_to_stop(training.job_name)
     return training.model_copy(update={"status": "canceling", "updated_at": clock.now()})
+
+
+def change(
+    caller: Caller, training_id: str, changes: TrainingChanges, if_match: str | None
+) -> Training:
+    """Change the tags of a training.
+
+    What stands as asked already is a retry, and answered as such. Raises PreconditionFailed when
+    `if_match` is another ETag than the training's.
+    """
+    kept = repository.get(caller.workspace, training_id)
+    if changes.tags == kept.training.tags:
+        return kept.training
+    if not revisions.matches(if_match, kept.training.revision):
+        raise revisions.stale(kept.training.revision)
+    return changing.change(kept, changes, None if if_match is None else kept.training.revision)
+
+
+def delete(caller: Caller, training_id: str) -> Training:
+    """Have the worker remove a training; one that is being removed is answered as it is.
+
+    Raises Conflict when it has not ended, or another training goes on from its state.
+    """
+    item = repository.item_of(caller.workspace, training_id)
+    training = repository.kept_from(item).training
+    if "doomed" in item:
+        return training
+    mark = deleting.mark(caller.workspace, item)
+    if users := deleting.users_of(training_id):
+        found = deleting.restore(mark)
+        if not (found and "doomed" in found):  # they ended, and the worker was quicker
+            raise deleting.in_use(training, users)
+    queue.send(Task(kind="delete_training", workspace=caller.workspace, id=training_id))
+    return training.model_copy(update={"status": "deleting"})
 
 
 def events(

@@ -95,7 +95,7 @@ def test_who_may_send_to_the_worker_and_who_may_take(deployed):
             "sqs:GetQueueUrl",
         }
     }
-    for role in ("DatasetsFunctionRole", "ModelsFunctionRole"):
+    for role in ("DatasetsFunctionRole", "ModelsFunctionRole", "TrainingsFunctionRole"):
         assert sending.pop(role) == {queue: {"sqs:SendMessage"}}
     # Its dead letters are another's.
     assert sending.pop("TrainingStatusFunctionRole")[queue] == {"sqs:SendMessage"}
@@ -165,7 +165,7 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
                     "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts",
                 },
-                f"{BUCKET}/*/trainings/*": {"s3:GetObject"},
+                f"{BUCKET}/*/trainings/*": {"s3:GetObject", "s3:DeleteObject"},
             },
         ),
         ("AccessFunctionRole", {}),
