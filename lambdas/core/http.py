@@ -27,8 +27,9 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="Any text of yours, a UUID say. The same key with the same body answers what "
-        "the first request made instead of making another; kept 24 hours.",
+        description="Any text of yours, a UUID say. A repeat with the same key and body does "
+        "nothing again and is answered as the first was, by what is there now; while that still "
+        "runs it is a 409, and with another body a 422. Kept 24 hours.",
     ),
 ]
 

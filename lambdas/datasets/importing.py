@@ -1,12 +1,13 @@
 """Importing folders from S3: looked through at once, copied by the worker."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 
 from lambdas.core import bucket, clock, queue
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Fault, Unprocessable
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_ids
 from lambdas.core.names import check_name
 from lambdas.core.queue import Task
@@ -41,7 +42,9 @@ def import_folder(caller: Caller, request: NewImport, attempt: Attempt) -> tuple
             for one in datasets:
                 queue.send(Task(kind="import_dataset", workspace=caller.workspace, id=one.id))
             return Imports(datasets=datasets, passed_over=found.passed_over), False
-    again = [repository.get(caller.workspace, one).dataset for one in made.split()]
+    again = [
+        as_it_stands(partial(repository.get, caller.workspace, one)).dataset for one in made.split()
+    ]
     return Imports(datasets=again, passed_over=0), True
 
 

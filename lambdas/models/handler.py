@@ -11,7 +11,7 @@ from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.core.revisions import IfMatch
-from lambdas.models import completing, importing, service
+from lambdas.models import importing, service
 from lambdas.models.import_schema import ImportModel
 from lambdas.models.schema import (
     CompleteModel,
@@ -137,24 +137,36 @@ def get_model_uploads(caller: CurrentCaller, model_id: str) -> UploadState:
 
 
 @app.post("/models/<model_id>/uploads", tags=["Models"], operation_id="createModelUploads")
-def create_model_uploads(caller: CurrentCaller, model_id: str, body: PartsWanted) -> ModelUploads:
+def create_model_uploads(
+    caller: CurrentCaller,
+    model_id: str,
+    body: PartsWanted,
+    idempotency_key: IdempotencyKey = None,
+) -> ModelUploads:
     """Ask for uploads.
 
     Fresh URLs for parts, so that an interrupted upload goes on.
     """
-    return service.uploads(caller, model_id, body.part_numbers)
+    route = f"POST /models/{model_id}/uploads"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route, body)
+    return service.uploads(caller, model_id, body.part_numbers, attempt)
 
 
 @app.post("/models/<model_id>/complete", tags=["Models"], operation_id="completeModel")
 def complete_model(
-    caller: CurrentCaller, model_id: str, body: CompleteModel | None = None
+    caller: CurrentCaller,
+    model_id: str,
+    body: CompleteModel | None = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Model:
     """Complete a model.
 
     Joins the parts, those that the body names or, without one, all that have arrived; reads from
     the file's header what it is; then it is `ready`. A repeat after a broken connection is safe.
     """
-    return completing.complete(caller, model_id, body or CompleteModel())
+    route = f"POST /models/{model_id}/complete"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route, body)
+    return service.complete(caller, model_id, body or CompleteModel(), attempt)
 
 
 handler = http.handler_of(app)

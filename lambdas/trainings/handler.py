@@ -24,14 +24,17 @@ app = http.resolver()
 
 
 @app.post("/trainings/validate", tags=["Trainings"], operation_id="validateTraining")
-def validate_training(caller: CurrentCaller, body: TrainingDraft) -> Validation:
+def validate_training(
+    caller: CurrentCaller, body: TrainingDraft, idempotency_key: IdempotencyKey = None
+) -> Validation:
     """Check a training and correct its options.
 
     Starts nothing: every fault at once, warnings apart, what was corrected, the options that would
     be trained with and as TOML, the steps, what it would cost. Send its config_params to
     POST /trainings, which corrects nothing.
     """
-    return service.validate(caller, body)
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /trainings/validate", body)
+    return service.validate(caller, body, attempt)
 
 
 @app.post("/trainings", status_code=201, tags=["Trainings"], operation_id="createTraining")
@@ -105,12 +108,16 @@ def delete_training(caller: CurrentCaller, training_id: str) -> Training:
 
 
 @app.post("/trainings/<training_id>/cancel", tags=["Trainings"], operation_id="cancelTraining")
-def cancel_training(caller: CurrentCaller, training_id: str) -> Training:
+def cancel_training(
+    caller: CurrentCaller, training_id: str, idempotency_key: IdempotencyKey = None
+) -> Training:
     """Cancel a training.
 
     It ends within some minutes; LoRAs that were finished are kept.
     """
-    return service.cancel(caller, training_id)
+    route = f"POST /trainings/{training_id}/cancel"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route)
+    return service.cancel(caller, training_id, attempt)
 
 
 @app.get("/trainings/<training_id>/events", tags=["Trainings"], operation_id="listTrainingEvents")

@@ -1,11 +1,12 @@
 """What can be done with trainings."""
 
+from functools import partial
 from itertools import islice
 
-from lambdas.core import clock, pages, queue, revisions
+from lambdas.core import clock, pages, queue, repeats, revisions
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.trainings import (
@@ -48,8 +49,13 @@ from lambdas.trainings.validation_schema import TrainingDraft, Validation
 _SEGMENTS_PER_ANSWER = 100
 
 
-def validate(caller: Caller, request: TrainingDraft) -> Validation:
+def validate(caller: Caller, request: TrainingDraft, attempt: Attempt) -> Validation:
     """Say what would come of a training, corrected where one thing can be meant; starts nothing."""
+    found_out = partial(_validate, caller, request)
+    return repeats.once(attempt, found_out, found_out)
+
+
+def _validate(caller: Caller, request: TrainingDraft) -> Validation:
     references = creation.resolve(caller.workspace, request)
     found, _ = creation.load(caller.workspace, references, None)
     plan = make_plan(request, found, Settings.load(), corrects=True)
@@ -95,7 +101,8 @@ def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Trai
         made = creation.insert(caller.workspace, training, attempt, most_active)
         if made is None:
             return _launched(caller.workspace, training), False
-    training = repository.get(caller.workspace, made).training
+    first = made
+    training = as_it_stands(lambda: repository.get(caller.workspace, first).training)
     return _launched(caller.workspace, training), True
 
 
@@ -116,12 +123,22 @@ def page(
     )
 
 
-def cancel(caller: Caller, training_id: str) -> Training:
+def cancel(caller: Caller, training_id: str, attempt: Attempt) -> Training:
     """Ask for a training to be stopped; what it has finished is kept.
 
-    Raises Conflict when it has ended.
+    One that is canceled is answered as it is. Raises Conflict when it has ended otherwise.
     """
+    return repeats.once(
+        attempt,
+        lambda: _cancel(caller, training_id),
+        lambda: repository.get(caller.workspace, training_id).training,
+    )
+
+
+def _cancel(caller: Caller, training_id: str) -> Training:
     training = repository.get(caller.workspace, training_id).training
+    if training.status == "canceled":
+        return training
     if training.status in FINAL:
         raise transitions.ended(training_id)
     if training.status != "canceling":
