@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lambdas import openapi_reads
+
 _ROOMS = ("datasets", "models", "trainings", "access")
 _FILE = Path(__file__).parent.parent / "openapi.yaml"
 _VERSION = "0.1.0"
@@ -140,13 +142,14 @@ def _part(room: str) -> dict[str, Any]:
     )
     routes = {route.operation_id: route for route in [*app._static_routes, *app._dynamic_routes]}
     for operations in part["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
             operation["x-lorastack-function"] = room
             route = routes[operation["operationId"]]
             _title(operation, inspect.getdoc(route.func) or "")
             if route.security == []:
                 operation["security"] = []  # Powertools leaves an empty list out
             _answer_problems(operation)
+            openapi_reads.describe(operation, method, route.func)
     return part
 
 

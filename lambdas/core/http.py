@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from lambdas.core import aws, caller, errors, problems, reads
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
+from lambdas.core.settings import Settings
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # as an escape; it may have its other half
 _EXPOSED = ["ETag", "Location", "Retry-After", "Idempotent-Replayed"]
@@ -38,15 +40,7 @@ def resolver() -> APIGatewayRestResolver:
     """Return a resolver that validates, answers preflights and turns every error into a problem."""
     app = APIGatewayRestResolver(
         enable_validation=True,
-        cors=CORSConfig(
-            allow_origin="*",
-            max_age=3600,
-            allow_headers=[
-                *("Authorization", "Content-Type", "Idempotency-Key"),
-                *("If-Match", "If-None-Match"),
-            ],
-            expose_headers=_EXPOSED,
-        ),
+        cors=_cors(),
         serializer=_to_json,
         json_body_deserializer=_from_json,
     )
@@ -74,6 +68,21 @@ def resolver() -> APIGatewayRestResolver:
     return app
 
 
+@cache
+def _cors() -> CORSConfig:
+    first, *others = Settings.load().console_origins.split(",")
+    return CORSConfig(
+        allow_origin=first,
+        extra_origins=others,
+        max_age=3600,
+        allow_headers=[
+            *("Authorization", "Content-Type", "Idempotency-Key"),
+            *("If-Match", "If-None-Match"),
+        ],
+        expose_headers=_EXPOSED,
+    )
+
+
 def handler_of(app: APIGatewayRestResolver) -> Handler:
     """Return the Lambda handler of a resolver: who may not call is turned away before any work."""
 
@@ -88,7 +97,7 @@ def handler_of(app: APIGatewayRestResolver) -> Handler:
             caller.admit(event)
             _must_be_json(event)
         except ServiceError as error:
-            return _proxy_answer(problems.problem_response(error, request_id(event)))
+            return _proxy_answer(event, problems.problem_response(error, request_id(event)))
         return _with_cache_control(event, app.resolve(event, context))
 
     return handler
@@ -99,6 +108,7 @@ def _with_cache_control(event: dict[str, Any], answer: dict[str, Any]) -> dict[s
     headers: dict[str, list[str]] = answer["multiValueHeaders"]
     is_kept = event["httpMethod"] == "GET" and "ETag" in headers and answer["statusCode"] < 400
     headers.setdefault("Cache-Control", ["private, no-cache" if is_kept else "no-store"])
+    headers.setdefault("Vary", ["Origin"])
     return answer
 
 
@@ -135,12 +145,10 @@ def request_id(event: Mapping[str, Any]) -> str:
     return str(event["requestContext"]["requestId"])
 
 
-def _proxy_answer(response: Response[Any]) -> dict[str, Any]:
-    headers = response.headers | {
-        "Cache-Control": "no-store",
-        "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": ",".join(_EXPOSED),
-    }
+def _proxy_answer(event: Mapping[str, Any], response: Response[Any]) -> dict[str, Any]:
+    sent = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    cors = _cors().to_dict(sent.get("origin"))
+    headers = response.headers | {"Cache-Control": "no-store"} | cors
     return {"statusCode": int(response.status_code), "headers": headers, "body": response.body}
 
 

@@ -4,6 +4,7 @@ It stands around the routes, behind the validation of the request and around tha
 """
 
 import difflib
+import json
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -17,6 +18,7 @@ from pydantic.fields import FieldInfo
 from lambdas.core.errors import Fault, Unprocessable
 
 FIELDS = "fields"
+SPARSE = "application/vnd.lorastack.sparse+json"  # what it is, so that it breaks no schema
 _ORDERS = {"sort", "sort_by", "order", "order_by", "orderby", "sortby"}
 Next = Callable[[APIGatewayRestResolver], Response[Any]]
 
@@ -35,8 +37,7 @@ def around(app: APIGatewayRestResolver, go_on: Next) -> Response[Any]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, body=None, headers=headers)
     wanted = _given(app).get(FIELDS)
     if wanted is not None and isinstance(response.body, dict) and "data" in response.body:
-        names = _listed(wanted)
-        response.body["data"] = [_only(one, names) for one in response.body["data"]]
+        return _sparse(response, _listed(wanted))
     return response
 
 
@@ -75,6 +76,17 @@ def _given(app: APIGatewayRestResolver) -> dict[str, str]:
 
 def _listed(wanted: str) -> list[str]:
     return [name for one in wanted.split(",") if (name := one.strip())]
+
+
+def _sparse(response: Response[Any], names: Sequence[str]) -> Response[Any]:
+    body = response.body | {"data": [_only(one, names) for one in response.body["data"]]}
+    return Response(
+        status_code=response.status_code,
+        content_type=SPARSE,
+        # Powertools serialises what is application/json alone.
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        headers={k: v for k, v in response.headers.items() if k.lower() != "content-type"},
+    )
 
 
 def _only(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

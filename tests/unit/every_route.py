@@ -91,10 +91,19 @@ class World:
     ids: dict[str, str] = field(default_factory=dict)
     _before: Any = None
 
-    def ask(self, route: str, call: Call, key: str | None = None, body: Any = None) -> Answer:
+    def ask(
+        self,
+        route: str,
+        call: Call,
+        key: str | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request of the table, as it stands there or otherwise."""
         client = _CLIENTS[call.path.split("/")[1]]
-        headers = dict(call.headers) | ({"Idempotency-Key": key} if key else {})
-        return client.request(route.split()[0], call.path, body or call.body, headers)
+        sent = {**call.headers, **(headers or {})} | ({"Idempotency-Key": key} if key else {})
+        return client.request(route.split()[0], call.path, body or call.body, sent, query)
 
     def ask_between(self, route: str, call: Call, key: str | None) -> Answer:
         """Send a request while another is being served, as by another process."""
