@@ -30,7 +30,7 @@ def around(app: APIGatewayRestResolver, go_on: Next) -> Response[Any]:
     """
     faults = faults_of_query(app)
     if faults:
-        raise Unprocessable("This can't be asked for so.", faults=faults)
+        raise Unprocessable("Some of what the query asks for does not exist.", faults=faults)
     response = go_on(app)
     if _is_known_already(app, response):
         headers = dict(response.headers)
@@ -94,10 +94,11 @@ def _only(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def _unknown(name: str, known: Sequence[str], *, is_list: bool) -> Fault:
-    text = f"is no parameter of this: it has {', '.join(known)}" if known else "takes no parameters"
+    there_are = f"there are {', '.join(known)}" if known else "there are none"
+    text = f"is no parameter of this route, {there_are}{_did_you_mean(name, known)}"
     if is_list and name.lower() in _ORDERS:
-        text = f"lists have one order, by id: it can't be chosen. {_capital(text)}"
-    return Fault(f"query:{name[:50]}", f"{text}{_did_you_mean(name, known)}")
+        text = f"is no parameter: lists have one order, which can't be chosen; {there_are}"
+    return Fault(f"query:{name[:50]}", text)
 
 
 def _faults_of_fields(wanted: str, known: Sequence[str]) -> list[Fault]:
@@ -119,10 +120,6 @@ def _faults_of_fields(wanted: str, known: Sequence[str]) -> list[Fault]:
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower()[:50], list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _is_known_already(app: APIGatewayRestResolver, response: Response[Any]) -> bool:

@@ -21,6 +21,7 @@ COMMON = {
     "TABLE_NAME": "<StorageTable>",
     "BUCKET_NAME": "<StorageBucket>",
     "DEPLOYMENT": "lorastack",
+    "CONSOLE_ORIGINS": "*",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
 JOBS = {

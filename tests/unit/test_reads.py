@@ -56,7 +56,7 @@ def test_a_misspelt_filter_is_told_with_the_right_one(aws_calls: AwsCalls) -> No
 def test_sorting_is_refused_with_the_order_that_there_is() -> None:
     (fault,) = DATASETS.get("/datasets", sort="name").body["errors"]
 
-    assert fault["message"].startswith("lists have one order, by id: it can't be chosen.")
+    assert "lists have one order, which can't be chosen; there are limit" in fault["message"]
 
 
 def test_every_list_answers_the_fields_that_are_asked_for(world: World) -> None:
