@@ -147,7 +147,7 @@ def request_id(event: Mapping[str, Any]) -> str:
 
 def _proxy_answer(event: Mapping[str, Any], response: Response[Any]) -> dict[str, Any]:
     sent = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    cors = _cors().to_dict(sent.get("origin"))
+    cors = _cors().to_dict(_cors().allowed_origin(sent.get("origin", "")))
     headers = response.headers | {"Cache-Control": "no-store", "Vary": "Origin"} | cors
     return {"statusCode": int(response.status_code), "headers": headers, "body": response.body}
 
