@@ -37,7 +37,7 @@ def around(app: APIGatewayRestResolver, go_on: Next) -> Response[Any]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, body=None, headers=headers)
     wanted = _given(app).get(FIELDS)
     if wanted is not None and isinstance(response.body, dict) and "data" in response.body:
-        return _sparse(response, _listed(wanted))
+        return _sparse(response, response.body, _listed(wanted))
     return response
 
 
@@ -78,8 +78,8 @@ def _listed(wanted: str) -> list[str]:
     return [name for one in wanted.split(",") if (name := one.strip())]
 
 
-def _sparse(response: Response[Any], names: Sequence[str]) -> Response[Any]:
-    body = response.body | {"data": [_only(one, names) for one in response.body["data"]]}
+def _sparse(response: Response[Any], whole: dict[str, Any], names: Sequence[str]) -> Response[Any]:
+    body = whole | {"data": [_only(one, names) for one in whole["data"]]}
     return Response(
         status_code=response.status_code,
         content_type=SPARSE,
