@@ -37,7 +37,10 @@ JOBS = {
     "TRAINING_TAGS": "{}",
 }
 QUEUE = {"ASSET_QUEUE_URL": "<AssetsQueue>"}
-SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction", "TrainingStatusFunction"}
+SENDS = {
+    *("DatasetsFunction", "ModelsFunction", "TrainingsFunction"),
+    *("AssetWorkerFunction", "TrainingStatusFunction"),
+}
 STARTS_JOBS = {"TrainingsFunction", "TrainingStatusFunction"}
 
 

@@ -77,7 +77,7 @@ def test_of_two_people_who_change_a_dataset_the_second_is_told() -> None:
     assert (first.status, second.status, again.status) == (200, 412, 200)
     assert patch(dataset_id, {"tags": ["x"]}, second.headers["ETag"]).status == 200
     assert patch(dataset_id, {"tags": ["y"]}, first.headers["ETag"]).status == 412
-    assert patch(dataset_id, {"tags": ["x"]}, "2").body["code"] == "invalid_etag"
+    assert patch(dataset_id, {"tags": ["z"]}, "2").body["code"] == "invalid_etag"
 
 
 def test_a_change_that_comes_between_reading_and_writing_is_not_overwritten(
