@@ -69,14 +69,8 @@ def _raised(path: str, method: str, operation: Operation, function: str) -> set[
         found |= {*_BODY}
     if "requestBody" in operation:
         found.add(Raised(400, "invalid_json"))
-    if "requestBody" in operation or _has_rules(operation):
-        found.add(Raised(422, "validation_failed"))
+    found.add(Raised(422, "validation_failed"))  # of a query parameter that there is not, at least
     return found
-
-
-def _has_rules(operation: Operation) -> bool:
-    """Say whether a query or a header can be wrong."""
-    return any(one["in"] != "path" for one in operation.get("parameters", []))
 
 
 def _response(of_status: Iterable[Raised]) -> dict[str, Any]:

@@ -198,6 +198,21 @@ CODES: dict[str, Meaning] = {
     "too_many_requests": Meaning(
         "More requests came than the deployment takes.", "Wait as long as `Retry-After` says."
     ),
+    "first_request_running": Meaning(
+        "A request with this Idempotency-Key is still being carried out.",
+        "Wait as long as `Retry-After` says and send it again.",
+    ),
+    "made_and_deleted": Meaning(
+        "What the first request with this Idempotency-Key made was deleted since.",
+        "Send a new key to make another.",
+    ),
+    "training_in_use": Meaning(
+        "Another training goes on from the state of this one.",
+        "Wait until the trainings that `detail` names have ended, or cancel them.",
+    ),
+    "training_under_way": Meaning(
+        "A training is deleted only when it has ended.", "Cancel it first, and wait until it has."
+    ),
     "secret_already_shown": Meaning(
         "The webhook was made by an earlier request with this Idempotency-Key, and its secret is "
         "shown once.",

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from contract import answered, answers, examples, schemas
+from contract import answered, answers, examples, reads, schemas
 from lambdas.core.problems import Problem
 
 VERSION = "0.1.0"
@@ -131,6 +131,7 @@ def _part(room: str) -> dict[str, Any]:
             if route.security == []:
                 operation["security"] = []  # Powertools leaves an empty list out
             _describe(operation, inspect.getdoc(route.func) or "")
+            reads.describe(operation, method, route.func)
             _tell_parameters(operation)
             answers.complete(
                 path, method, operation, f"{route.func.__module__}.{route.func.__name__}"

@@ -52,6 +52,7 @@ class Api(Construct):
             name=settings.deployment,
             invoke_uris={room: _invoke_uri(function) for room, function in rooms.items()},
             authorizer_uri=_invoke_uri(authorizer),
+            origins=settings.console_origins,
         )
         self.rest_api = self._rest_api(settings, body)
         self._allow_calls(rooms, authorizer)

@@ -42,11 +42,17 @@ def read_routes(document: Mapping) -> tuple[Route, ...]:
 
 
 def gateway_body(
-    routes: Sequence[Route], *, name: str, invoke_uris: Mapping[str, object], authorizer_uri: object
+    routes: Sequence[Route],
+    *,
+    name: str,
+    invoke_uris: Mapping[str, object],
+    authorizer_uri: object,
+    origins: Sequence[str],
 ) -> Body:
     """The body for `SpecRestApi`.
 
     `invoke_uris` has one Lambda invocation URI per room; URIs may hold CloudFormation references.
+    Pages of `origins` may read what the gateway answers itself.
     Whatever no route serves goes to the room `access`, which answers with a problem of its own.
     """
     return {
@@ -58,7 +64,7 @@ def gateway_body(
             "/{proxy+}": _any_method("/{proxy+}", invoke_uris["access"]),
         },
         "components": {"securitySchemes": {"bearer": _authorizer(authorizer_uri)}},
-        "x-amazon-apigateway-gateway-responses": gateway_responses(),
+        "x-amazon-apigateway-gateway-responses": gateway_responses(origins),
     }
 
 

@@ -6,6 +6,7 @@ So the authorizer's `code` and `detail` may hold no quotation mark and no backsl
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
@@ -22,10 +23,11 @@ class Answer:
     detail: str
     headers: dict[str, str] = field(default_factory=dict)
 
-    def rendered(self) -> dict[str, object]:
-        """The gateway's form of it."""
+    def rendered(self, origin: str) -> dict[str, object]:
+        """The gateway's form of it, readable for pages of `origin`."""
         headers = {
-            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Origin": origin,
+            "Cache-Control": "no-store",
             "Access-Control-Expose-Headers": "Retry-After,WWW-Authenticate",
             # The template is kept under application/json, which any Accept falls back to.
             "Content-Type": "application/problem+json",
@@ -125,6 +127,11 @@ ANSWERS = MappingProxyType(
 )
 
 
-def gateway_responses() -> dict[str, object]:
-    """The value of `x-amazon-apigateway-gateway-responses`."""
-    return {response_type: answer.rendered() for response_type, answer in ANSWERS.items()}
+def gateway_responses(origins: Sequence[str]) -> dict[str, object]:
+    """The value of `x-amazon-apigateway-gateway-responses`.
+
+    A gateway response can't choose: where several origins may read answers any may read these,
+    which tell nothing but that the request did not come through.
+    """
+    origin = origins[0] if len(origins) == 1 else "*"
+    return {response_type: answer.rendered(origin) for response_type, answer in ANSWERS.items()}

@@ -85,6 +85,7 @@ class ServiceFunction(Construct):
     def _environment(self, handler: str, more: Mapping[str, str]) -> dict[str, str]:
         return {
             "DEPLOYMENT": self._settings.deployment,
+            "CONSOLE_ORIGINS": ",".join(self._settings.console_origins),
             "POWERTOOLS_SERVICE_NAME": handler.split(".")[1],
             "POWERTOOLS_LOG_LEVEL": self._settings.log_level,
             **more,

@@ -97,6 +97,8 @@ class DeploymentSettings(BaseModel):
     console_origins: tuple[Origin, ...] = Field(
         ("*",),
         min_length=1,
+        # Whose pages may read files and answers; tokens are sent by script alone, so that "*" gives
+        # no page what it has no token for.
         description='a list of origins such as "https://lora.example.org", or ["*"]',
     )
     training_image_uri: str | None = Field(

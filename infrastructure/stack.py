@@ -96,7 +96,7 @@ class LoraStack(cdk.Stack):
         self.trainings = self._function(
             "TrainingsFunction",
             "lambdas.trainings.handler.handler",
-            environment=jobs | limits | told,
+            environment=jobs | assets | limits | told,
         )
         self.access = self._function(
             "AccessFunction", "lambdas.access.handler.handler", environment=limits
@@ -217,7 +217,7 @@ class LoraStack(cdk.Stack):
         )
         may_list(self.training_status.role)
         grant(self.asset_worker.role, "*/datasets/*", "GetObject", "PutObject", "DeleteObject")
-        grant(self.asset_worker.role, "*/trainings/*", "GetObject")
+        grant(self.asset_worker.role, "*/trainings/*", "GetObject", "DeleteObject")
         grant(
             self.asset_worker.role,
             "*/models/*",
@@ -230,7 +230,13 @@ class LoraStack(cdk.Stack):
         may_list(self.asset_worker.role)
 
     def _grant_queue(self) -> None:
-        for function in (self.datasets, self.models, self.asset_worker, self.training_status):
+        for function in (
+            self.datasets,
+            self.models,
+            self.trainings,
+            self.asset_worker,
+            self.training_status,
+        ):
             self.assets.grant_send(function.role)
 
     def _grant_notices(self) -> None:

@@ -57,6 +57,7 @@ class Api:
     authorizers: Mapping[str, Authorizer]
     gateway_responses: Mapping[str, GatewayResponse]
     binary_types: tuple[str, ...]
+    minimum_compression_size: int | None = None
 
 
 def read_api(resolver: Resolver) -> Api:
@@ -64,7 +65,7 @@ def read_api(resolver: Resolver) -> Api:
     apis = resolver.of_type("AWS::ApiGateway::RestApi")
     if len(apis) != 1:
         raise TemplateError(f"the template has {len(apis)} REST APIs, and local mode serves one")
-    properties = resolver.properties(apis[0], "Body", "BinaryMediaTypes")
+    properties = resolver.properties(apis[0], "Body", "BinaryMediaTypes", "MinimumCompressionSize")
     if "Body" not in properties:
         raise TemplateError(f"{apis[0].logical_id}: the API has no OpenAPI body")
     stages = resolver.of_type("AWS::ApiGateway::Stage")
@@ -80,6 +81,7 @@ def read_api(resolver: Resolver) -> Api:
             properties.get("BinaryMediaTypes", [])
             or body.get("x-amazon-apigateway-binary-media-types", [])
         ),
+        minimum_compression_size=properties.get("MinimumCompressionSize"),
     )
 
 

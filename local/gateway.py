@@ -11,6 +11,7 @@ from typing import Any
 
 from local.api_body import Api
 from local.authorizer import TokenAuthorizer
+from local.compression import compressed
 from local.gateway_event import Exchange, media_type_matches, proxy_event
 from local.gateway_responses import GatewayError, render
 from local.http_exchange import HttpAnswer, HttpRequest, Receive, Send, read_request, send_answer
@@ -62,7 +63,9 @@ class Gateway:
         if scope["type"] != "http":
             return
         request = await read_request(scope, receive)
-        await send_answer(send, await self._answer(request), head=request.method == "HEAD")
+        answer = await self._answer(request)
+        answer = compressed(answer, request, self.api.minimum_compression_size)
+        await send_answer(send, answer, head=request.method == "HEAD")
 
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         if request.path == self.internal_path:

@@ -4,25 +4,18 @@ Whoever was given a URL to upload to may use it for an hour, also when the datas
 note stays behind, and what arrived late is removed then.
 """
 
-import time
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import TypeVar
-
-from lambdas.asset_worker import leases, repository
-from lambdas.asset_worker.leases import HELD, Lease, Lost
-from lambdas.core import bucket, clock, pending, queue, stored, table
+from lambdas.asset_worker import emptying, leases, repository
+from lambdas.asset_worker.leases import HELD, Lease
+from lambdas.core import clock, pending, stored
 from lambdas.core.attributes import Item
 from lambdas.core.observability import logger
 from lambdas.core.presign import LIFE_SECONDS
 from lambdas.core.queue import Kind, Task
-from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update, Write
+from lambdas.core.table import Delete, Key, Put, Update
 from lambdas.datasets import caption_edits, caption_writes, deleting, images, proposals
 from lambdas.datasets import repository as datasets
 
 SWEPT_AFTER_SECONDS = LIFE_SECONDS + 600
-FILES_AT_ONCE = 1000
-_One = TypeVar("_One")
 _OURS_OR_GONE = "attribute_not_exists(#pk) OR #id = :id"
 
 
@@ -43,15 +36,16 @@ def delete(workspace: str, dataset_id: str, deadline: float) -> None:
         of_captions = (caption_writes.marker_key, caption_edits.key_of)
         beside = [Delete(key(workspace, dataset_id)) for key in of_captions]
         note = Put(_note(workspace, dataset_id), None)
+        gone = Delete(lease.key, HELD, {"lease": lease.token})
         counted = stored.released(workspace, dataset_id)
-        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}), note, *beside, *counted)
+        emptying.write(lease, gone, note, *beside, *counted)
 
 
 def sweep(workspace: str, dataset_id: str, deadline: float) -> None:
     """Remove what arrived for a dataset after it was deleted, and the note of it."""
     lease = _taken(_note_key(workspace, dataset_id), "sweep_dataset")
     if lease and _emptied(workspace, lease, "sweep_dataset", deadline):
-        _write(lease, Delete(lease.key, HELD, {"lease": lease.token}))
+        emptying.write(lease, Delete(lease.key, HELD, {"lease": lease.token}))
 
 
 def _taken(key: Key, kind: Kind) -> Lease | None:
@@ -65,7 +59,7 @@ def _doom(workspace: str, lease: Lease) -> None:
     """Say that nobody uses it, from which on it can't be restored, and free its name."""
     dataset = datasets.from_item(lease.item)
     lock = datasets.name_key(workspace, str(lease.item["name"]))
-    _write(
+    emptying.write(
         lease,
         Update(lease.key, "SET #doomed = :yes", {"lease": lease.token, "yes": True}, HELD),
         Delete(lock, _OURS_OR_GONE, {"id": dataset.id}),
@@ -74,41 +68,16 @@ def _doom(workspace: str, lease: Lease) -> None:
 
 
 def _emptied(workspace: str, lease: Lease, kind: Kind, deadline: float) -> bool:
-    """Remove files and images; say whether there was time for all, else a message goes on."""
-    for _ in _removed(workspace, lease.key.sk):
-        leases.renew(lease)
-        if time.monotonic() > deadline:
-            leases.give_back(lease)
-            queue.send(Task(kind=kind, workspace=workspace, id=lease.key.sk))
-            return False
-    return True
-
-
-def _removed(workspace: str, dataset_id: str) -> Iterator[None]:
-    """Remove all that lies in the bucket and in the table, and yield at each slice."""
-    stored = bucket.objects_under(datasets.folder_of(workspace, dataset_id))
-    for keys in _slices(found.key for found in stored):
-        bucket.delete_all(keys)
-        yield
-    for items in _slices(_kept_of(dataset_id)):
-        table.delete_all(items)
-        yield
-
-
-def _kept_of(dataset_id: str) -> Iterator[Key]:
-    """Yield where the images lie in the table, and all that captions leave there."""
-    for pk in (
+    """Remove files, images and all that captions leave; say whether there was time for all."""
+    dataset_id = lease.key.sk
+    task = Task(kind=kind, workspace=workspace, id=dataset_id)
+    partitions = [
         images.partition_of(dataset_id),
         caption_writes.versions_of(dataset_id),
         proposals.partition_of(dataset_id),
-    ):
-        yield from (Key(pk, str(item["sk"])) for item in table.query_all(pk))
-
-
-def _slices(found: Iterable[_One]) -> Iterator[list[_One]]:
-    rest = iter(found)
-    while some := list(islice(rest, FILES_AT_ONCE)):
-        yield some
+    ]
+    folder = datasets.folder_of(workspace, dataset_id)
+    return emptying.emptied(lease, task, folder, partitions, deadline)
 
 
 def _note_key(workspace: str, dataset_id: str) -> Key:
@@ -119,12 +88,3 @@ def _note(workspace: str, dataset_id: str) -> Item:
     key = _note_key(workspace, dataset_id)
     later = {"next_check_at": clock.text(clock.later(SWEPT_AFTER_SECONDS))}
     return {"pk": key.pk, "sk": key.sk} | pending.values("sweep_dataset", dataset_id) | later
-
-
-def _write(lease: Lease, *writes: Write) -> None:
-    try:
-        table.transact(writes)
-    except ConditionFailed as error:
-        if 0 not in error.found:
-            raise
-        raise Lost(f"the deletion of {lease.key.sk} is another's") from error

@@ -12,6 +12,7 @@ from lambdas.asset_worker import (
     model_import,
     proposing,
     settling,
+    training_deletion,
     validation,
 )
 from lambdas.asset_worker.arrival_schema import Arrival
@@ -34,6 +35,8 @@ _WORK: dict[Kind, Work] = {
     "store_proposals": proposing.store,
     "import_model": model_import.run,
     "check_model": model_check.run,
+    "delete_training": training_deletion.delete,
+    "sweep_training": training_deletion.sweep,
 }
 
 

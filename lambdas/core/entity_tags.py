@@ -1,14 +1,12 @@
-"""Conditional reads: an ETag made of what is answered, `If-None-Match` that names what is known.
+"""Conditional reads: `If-None-Match` names what the caller has.
 
 https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match
 """
 
-import hashlib
 import re
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Header
-from pydantic import BaseModel
 
 from lambdas.core.errors import Fault, InvalidRequest
 
@@ -23,19 +21,6 @@ IfNoneMatch = Annotated[
         description="The ETag that a read answered: where it still stands so, 304 without a body.",
     ),
 ]
-
-
-class NotModified(Exception):
-    """What was asked for is just what the caller has: 304, no error to anybody."""
-
-    def __init__(self, etag: str) -> None:
-        super().__init__(etag)
-        self.etag = etag
-
-
-def of(body: BaseModel) -> str:
-    """Return the ETag of an answer: of all that is in it, so that any change makes another."""
-    return f'"{hashlib.sha256(body.model_dump_json().encode()).hexdigest()[:24]}"'
 
 
 def is_known(if_none_match: str | None, etag: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -13,10 +14,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from lambdas.core import aws, caller, errors, problems, recording
-from lambdas.core.entity_tags import NotModified
+from lambdas.core import aws, caller, errors, problems, reads, recording
 from lambdas.core.errors import Fault, ServiceError
 from lambdas.core.observability import logger
+from lambdas.core.settings import Settings
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # as an escape; it may have its other half
 _WITH_BODY = {"POST", "PUT", "PATCH"}  # of others a body means nothing (RFC 9110, 9.3)
@@ -29,8 +30,9 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="Any text of yours, a UUID say. The same key with the same body answers what "
-        "the first request made instead of making another; kept 24 hours.",
+        description="Any text of yours, a UUID say. A repeat with the same key and body does "
+        "nothing again and is answered as the first was, by what is there now; while that still "
+        "runs it is a 409, and with another body a 422. Kept 24 hours.",
     ),
 ]
 
@@ -39,15 +41,7 @@ def resolver() -> APIGatewayRestResolver:
     """Return a resolver that validates, answers preflights and turns every error into a problem."""
     app = APIGatewayRestResolver(
         enable_validation=True,
-        cors=CORSConfig(
-            allow_origin="*",
-            max_age=3600,
-            allow_headers=[
-                *("Authorization", "Content-Type", "Idempotency-Key"),
-                *("If-Match", "If-None-Match"),
-            ],
-            expose_headers=_EXPOSED,
-        ),
+        cors=_cors(),
         serializer=_to_json,
         json_body_deserializer=_from_json,
     )
@@ -62,20 +56,34 @@ def resolver() -> APIGatewayRestResolver:
         logger.exception("unexpected error", exc_info=error)
         return problems.internal_error(request_id(app.current_event.raw_event))
 
-    app.exception_handler(ServiceError)(answer)
-
     def invalid(error: RequestValidationError) -> Response[Any]:
         if problems.is_of_answer(error):
             return unknown(error)
-        return answer(problems.as_service_error(error))
+        refused = problems.as_service_error(error)
+        found = [*refused.faults, *reads.faults_of_query(app)]
+        return answer(type(refused)(refused.detail, code=refused.code, faults=found))
 
+    app.use(middlewares=[reads.around])
+    app.exception_handler(ServiceError)(answer)
     app.exception_handler(RequestValidationError)(invalid)
-    app.exception_handler(NotModified)(
-        lambda known: Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": known.etag})
-    )
     app.exception_handler(NotFoundError)(lambda _: answer(problems.no_such_route(app)))
     app.exception_handler(Exception)(unknown)
     return app
+
+
+@cache
+def _cors() -> CORSConfig:
+    first, *others = Settings.load().console_origins.split(",")
+    return CORSConfig(
+        allow_origin=first,
+        extra_origins=others,
+        max_age=3600,
+        allow_headers=[
+            *("Authorization", "Content-Type", "Idempotency-Key"),
+            *("If-Match", "If-None-Match"),
+        ],
+        expose_headers=_EXPOSED,
+    )
 
 
 def handler_of(app: APIGatewayRestResolver) -> Handler:
@@ -92,10 +100,19 @@ def handler_of(app: APIGatewayRestResolver) -> Handler:
             caller.admit(event)
             _must_be_json(event)
         except ServiceError as error:
-            return _proxy_answer(problems.problem_response(error, request_id(event)))
-        return recording.resolved(app, event, context)
+            return _proxy_answer(event, problems.problem_response(error, request_id(event)))
+        return _with_cache_control(event, recording.resolved(app, event, context))
 
     return handler
+
+
+def _with_cache_control(event: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Say what a browser may keep: what has an ETag, to be asked for again each time."""
+    headers: dict[str, list[str]] = answer["multiValueHeaders"]
+    is_kept = event["httpMethod"] == "GET" and "ETag" in headers and answer["statusCode"] < 400
+    headers.setdefault("Cache-Control", ["private, no-cache" if is_kept else "no-store"])
+    headers.setdefault("Vary", ["Origin"])
+    return answer
 
 
 def created(
@@ -131,11 +148,10 @@ def request_id(event: Mapping[str, Any]) -> str:
     return str(event["requestContext"]["requestId"])
 
 
-def _proxy_answer(response: Response[Any]) -> dict[str, Any]:
-    headers = response.headers | {
-        "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": ",".join(_EXPOSED),
-    }
+def _proxy_answer(event: Mapping[str, Any], response: Response[Any]) -> dict[str, Any]:
+    sent = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    cors = _cors().to_dict(_cors().allowed_origin(sent.get("origin", "")))
+    headers = response.headers | {"Cache-Control": "no-store", "Vary": "Origin"} | cors
     return {"statusCode": int(response.status_code), "headers": headers, "body": response.body}
 
 

@@ -5,17 +5,19 @@ other. It holds the resource's id and the hash of the body; the answer is render
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from lambdas.core import audit, clock, stored, table
 from lambdas.core.attributes import Item
-from lambdas.core.errors import Conflict, Unprocessable
+from lambdas.core.errors import Conflict, NotFound, Unprocessable
 from lambdas.core.stored import Sizes
 from lambdas.core.table import ConditionFailed, Key, Put, Write
 
+T = TypeVar("T")
 KEPT_SECONDS = 24 * 3600
 
 
@@ -28,10 +30,12 @@ class Attempt:
     body_hash: str
 
     @classmethod
-    def of(cls, workspace: str, key: str | None, route: str, body: BaseModel) -> "Attempt":
-        """Return the attempt for a validated body on a route."""
+    def of(
+        cls, workspace: str, key: str | None, route: str, body: BaseModel | None = None
+    ) -> "Attempt":
+        """Return the attempt for a validated body, if there is one, on a route."""
         # Only what was sent: a default that a deploy adds must not make a retry another request.
-        text = f"{route}\n{body.model_dump_json(exclude_unset=True)}"
+        text = f"{route}\n{body.model_dump_json(exclude_unset=True) if body else ''}"
         return cls(workspace, key, hashlib.sha256(text.encode()).hexdigest())
 
     @property
@@ -116,3 +120,18 @@ class Attempt:
                 code="idempotency_key_reused",
             )
         return str(record["resource_id"])
+
+
+def as_it_stands(render: Callable[[], T]) -> T:
+    """Return the answer to a repeat: what the first request made, as it is now.
+
+    Raises Conflict when that has been deleted since: making it again is not what a repeat means.
+    """
+    try:
+        return render()
+    except NotFound as error:
+        raise Conflict(
+            "What the first request with this Idempotency-Key made has been deleted since. "
+            "Take a new key to make it anew.",
+            code="made_and_deleted",
+        ) from error

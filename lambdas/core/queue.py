@@ -21,6 +21,8 @@ Kind = Literal[
     "store_proposals",
     "import_model",
     "check_model",
+    "delete_training",
+    "sweep_training",
 ]
 
 

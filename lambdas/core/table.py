@@ -126,10 +126,14 @@ def query(
     limit: int,
     after: str | None = None,
     newest_first: bool = True,
+    consistent: bool = False,
 ) -> Page:
-    """Read one page of the items that share `pk`, in the order of their sort keys."""
+    """Read one page of the items that share `pk`, in the order of their sort keys.
+
+    `consistent`: what was written a moment ago is seen, for twice the price.
+    """
     start = None if after is None else {"pk": pk, "sk": after}
-    return _query("#pk = :pk", {"pk": pk}, limit, start, newest_first)
+    return _query("#pk = :pk", {"pk": pk}, limit, start, newest_first, consistent=consistent)
 
 
 def query_facet(facet: str, *, limit: int, after: Key | None = None) -> Page:
@@ -176,6 +180,8 @@ def _query(
     start: Item | None,
     newest_first: bool,
     index: str | None = None,
+    *,
+    consistent: bool = False,
 ) -> Page:
     request: Any = {
         "TableName": _name(),
@@ -186,6 +192,8 @@ def _query(
     }
     if index:
         request["IndexName"] = index
+    if consistent:
+        request["ConsistentRead"] = True
     if start:
         request["ExclusiveStartKey"] = encode_item(start)
     answer = aws.dynamodb().query(**request)

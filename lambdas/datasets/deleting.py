@@ -22,7 +22,8 @@ _RESTORABLE = "#status = :deleting AND attribute_not_exists(#doomed)"
 
 def users_of(dataset_id: str) -> list[str]:
     """Return the ids of some trainings, and of datasets being cropped, that use a dataset."""
-    found = table.query(f"{dataset_id}#use", limit=_NAMED, newest_first=False)
+    # As it stands: a training that was made a moment before the mark must be seen.
+    found = table.query(f"{dataset_id}#use", limit=_NAMED, newest_first=False, consistent=True)
     return [str(item["sk"]) for item in found.items]
 
 

@@ -3,7 +3,7 @@
 from lambdas.core import clock, queue
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.core.table import Check, ConditionFailed, Put
@@ -32,7 +32,8 @@ def crop(
             task = Task(kind="crop_dataset", workspace=caller.workspace, id=dataset.id)
             queue.send(task)
             return dataset, False
-    return repository.get(caller.workspace, made).dataset, True
+    first = made
+    return as_it_stands(lambda: repository.get(caller.workspace, first).dataset), True
 
 
 def _insert(workspace: str, source: Dataset, dataset: Dataset, attempt: Attempt) -> str | None:

@@ -9,6 +9,7 @@ from lambdas.core.json_types import Flag
 from lambdas.datasets.caption_schema import MOST_AT_ONCE, Etag, Frozen, ImageId
 
 Kind = Literal["replace", "add_tag", "remove_tag", "accept_proposals", "refuse_proposals"]
+Outcome = Literal["accepted", "refused", "conflict", "no_proposal"]
 Reason = Literal["would_be_empty", "too_long", "unreadable", "changed_meanwhile", "image_is_gone"]
 
 
@@ -95,7 +96,7 @@ class ProposalChoice(Frozen):
 class ProposalOutcome(Frozen):
     """What became of one proposal."""
 
-    outcome: Literal["accepted", "refused", "conflict", "no_proposal"] = Field(
+    outcome: Outcome = Field(
         description="`conflict`: the caption was changed since it was tagged; nothing was written, "
         "and the proposal stays."
     )

@@ -152,7 +152,10 @@ def export_dataset(
 
 @app.post("/datasets/<dataset_id>/uploads", tags=["Datasets"], operation_id="createDatasetUploads")
 def create_dataset_uploads(
-    caller: CurrentCaller, dataset_id: str, body: Annotated[MoreUploads | None, Body()] = None
+    caller: CurrentCaller,
+    dataset_id: str,
+    body: Annotated[MoreUploads | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> DatasetUploads:
     """Ask for uploads.
 
@@ -160,7 +163,9 @@ def create_dataset_uploads(
     also for more files, and with `remove` without those. So a dataset that is `invalid` is
     corrected. In one of several subsets the names begin with a folder: 100_demo/demo1.png.
     """
-    return service.uploads(caller, dataset_id, body or MoreUploads())
+    route = f"POST /datasets/{dataset_id}/uploads"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route, body)
+    return service.uploads(caller, dataset_id, body or MoreUploads(), attempt)
 
 
 @app.post(
@@ -169,14 +174,18 @@ def create_dataset_uploads(
     tags=["Datasets"],
     operation_id="completeDataset",
 )
-def complete_dataset(caller: CurrentCaller, dataset_id: str) -> Dataset:
+def complete_dataset(
+    caller: CurrentCaller, dataset_id: str, idempotency_key: IdempotencyKey = None
+) -> Dataset:
     """Complete a dataset.
 
     Refuses it while files are missing, else has every image decoded and every caption read. Ask
     for the dataset until it is no longer `validating`: it is `ready` then, or `invalid`, and its
     `report` says why. After a correction complete it again; only what is new is looked at.
     """
-    return service.complete(caller, dataset_id)
+    route = f"POST /datasets/{dataset_id}/complete"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route)
+    return service.complete(caller, dataset_id, attempt)
 
 
 @app.get("/datasets/<dataset_id>/report", tags=["Datasets"], operation_id="getDatasetReport")

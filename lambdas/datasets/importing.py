@@ -1,11 +1,12 @@
 """Importing folders from S3: looked through at once, copied by the worker."""
 
+from functools import partial
 from itertools import islice
 
 from lambdas.core import bucket, clock, queue
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Fault, Unprocessable
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.datasets import folders, inserting, repository
@@ -37,7 +38,8 @@ def import_folder(caller: Caller, request: NewImport, attempt: Attempt) -> tuple
             task = Task(kind="import_dataset", workspace=caller.workspace, id=dataset.id)
             queue.send(task)
             return Imported(dataset=dataset, passed_over=found.passed_over), False
-    return Imported(dataset=repository.get(caller.workspace, made).dataset, passed_over=0), True
+    kept = as_it_stands(partial(repository.get, caller.workspace, made))
+    return Imported(dataset=kept.dataset, passed_over=0), True
 
 
 def _stored(place: Place) -> list[bucket.StoredObject]:

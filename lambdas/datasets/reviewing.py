@@ -2,9 +2,11 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 
 from lambdas.asset_worker.leases import Lost
-from lambdas.core import pages
+from lambdas.core import pages, repeats
+from lambdas.core.attributes import Item
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, NotFound, Unprocessable
 from lambdas.core.idempotency import Attempt
@@ -23,6 +25,7 @@ from lambdas.datasets.caption_writes import Author
 from lambdas.datasets.edit_schema import (
     Action,
     CaptionEdit,
+    Outcome,
     ProposalChoice,
     ProposalOutcome,
     ProposalOutcomes,
@@ -44,7 +47,8 @@ def edit(
     """
     place = captions.open_place(caller, dataset_id)
     if dry_run:
-        return caption_edits.try_out(place, action)
+        tried = partial(caption_edits.try_out, place, action)
+        return repeats.once(attempt, tried, tried)
     return _carried_out(place, caption_edits.begin(place, action, caller.token_id, attempt))
 
 
@@ -82,6 +86,15 @@ def accept(
     if choice.all:
         action = Action(kind="accept_proposals")
         return ProposalOutcomes(edit=edit(caller, dataset_id, action, attempt))
+    return repeats.once_kept(
+        attempt,
+        lambda: _accept_some(caller, dataset_id, choice),
+        _outcomes,
+        lambda kept: _told_again(dataset_id, choice, kept),
+    )
+
+
+def _accept_some(caller: Caller, dataset_id: str, choice: ProposalChoice) -> ProposalOutcomes:
     place = captions.open_place(caller, dataset_id)
     ids = list(dict.fromkeys(choice.image_ids))
     waiting = proposals.some(dataset_id, ids)
@@ -102,6 +115,15 @@ def refuse(
     if choice.all:
         action = Action(kind="refuse_proposals")
         return ProposalOutcomes(edit=edit(caller, dataset_id, action, attempt))
+    return repeats.once_kept(
+        attempt,
+        lambda: _refuse_some(caller, dataset_id, choice),
+        _outcomes,
+        lambda kept: _told_again(dataset_id, choice, kept),
+    )
+
+
+def _refuse_some(caller: Caller, dataset_id: str, choice: ProposalChoice) -> ProposalOutcomes:
     captions.open_place(caller, dataset_id)
     ids = list(dict.fromkeys(choice.image_ids))
     waiting = proposals.some(dataset_id, ids)
@@ -111,6 +133,20 @@ def refuse(
             ProposalOutcome(outcome="refused" if one in waiting else "no_proposal", image_id=one)
             for one in ids
         ]
+    )
+
+
+def _outcomes(told: ProposalOutcomes) -> Item:
+    return {one.image_id: one.outcome for one in told.results}
+
+
+def _told_again(dataset_id: str, choice: ProposalChoice, kept: Item) -> ProposalOutcomes:
+    """Return what became of proposals, each with the caption as it is now."""
+    ids = list(dict.fromkeys(choice.image_ids))
+    named = [one for one in ids if kept[one] in {"accepted", "conflict"}]
+    seen = images.some(dataset_id, named)
+    return ProposalOutcomes(
+        results=[_outcome(kept[one], one, seen.get(one) if one in named else None) for one in ids]
     )
 
 
@@ -143,8 +179,12 @@ def _accepted(
     image = written.get(image_id) or seen.get(image_id)
     if image_id not in waiting:
         return ProposalOutcome(outcome="no_proposal", image_id=image_id)
+    return _outcome("accepted" if image_id in written else "conflict", image_id, image)
+
+
+def _outcome(outcome: Outcome, image_id: str, image: Image | None) -> ProposalOutcome:
     return ProposalOutcome(
-        outcome="accepted" if image_id in written else "conflict",
+        outcome=outcome,
         image_id=image_id,
         text=image.caption if image else None,
         etag=etag_of(image) if image else None,

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from lambdas.core import clock, pages, queue, revisions
+from lambdas.core import clock, pages, queue, repeats, revisions
 from lambdas.core.bucket import StoredObject
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, pointer
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.datasets import buckets, changing, declaring, deleting, images, inserting, repository
@@ -42,7 +42,8 @@ def create(caller: Caller, request: NewDataset, attempt: Attempt) -> tuple[Datas
         made = inserting.insert(caller.workspace, dataset, files, attempt)
         if made is None:
             return _with_uploads(caller, dataset, files), False
-    return uploads(caller, made, MoreUploads()), True
+    first = made
+    return as_it_stands(lambda: _uploads(caller, first, MoreUploads())), True
 
 
 def get(caller: Caller, dataset_id: str) -> Dataset:
@@ -97,8 +98,18 @@ def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Dataset]:
     )
 
 
-def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUploads:
+def uploads(
+    caller: Caller, dataset_id: str, request: MoreUploads, attempt: Attempt
+) -> DatasetUploads:
     """Sign the uploads of what is missing, leaving files out and declaring more first if asked."""
+    return repeats.once(
+        attempt,
+        lambda: _uploads(caller, dataset_id, request),
+        lambda: _uploads(caller, dataset_id, MoreUploads()),
+    )
+
+
+def _uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUploads:
     kept = repository.get(caller.workspace, dataset_id)
     dataset = kept.dataset
     files = repository.declared_files(caller.workspace, dataset_id, kept.files_id)
@@ -113,11 +124,19 @@ def uploads(caller: Caller, dataset_id: str, request: MoreUploads) -> DatasetUpl
     return _with_uploads(caller, dataset, _missing(caller, dataset, files))
 
 
-def complete(caller: Caller, dataset_id: str) -> Dataset:
+def complete(caller: Caller, dataset_id: str, attempt: Attempt) -> Dataset:
     """Have the worker check what was uploaded; one that is checked or ready is answered as it is.
 
     Raises Conflict when files are missing.
     """
+    return repeats.once(
+        attempt,
+        lambda: _complete(caller, dataset_id),
+        lambda: repository.get(caller.workspace, dataset_id).dataset,
+    )
+
+
+def _complete(caller: Caller, dataset_id: str) -> Dataset:
     kept = repository.get(caller.workspace, dataset_id)
     if kept.dataset.status in {"ready", "validating"}:
         return kept.dataset

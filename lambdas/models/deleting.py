@@ -18,7 +18,8 @@ def delete(workspace: str, model_id: str) -> None:
     model = repository.from_item(item)
     if model.status != "deleting":
         _mark(workspace, model)
-    users = table.query(f"{model_id}#use", limit=3, newest_first=False).items
+    # As it stands: a training that was made a moment before the mark must be seen.
+    users = table.query(f"{model_id}#use", limit=3, newest_first=False, consistent=True).items
     if users and not item.get("doomed"):
         _restore(workspace, model_id)
         raise _in_use(model, [str(user["sk"]) for user in users])

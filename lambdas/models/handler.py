@@ -5,13 +5,13 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from lambdas.core import filters, http, revisions
+from lambdas.core import http, revisions
 from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
 from lambdas.core.revisions import IfMatch
-from lambdas.models import completing, importing, service
+from lambdas.models import importing, service
 from lambdas.models.import_schema import ImportModel
 from lambdas.models.schema import (
     CompleteModel,
@@ -71,9 +71,8 @@ def list_models(
     """List models, newest first.
 
     With a download URL for each that is ready: `?type=lora&fm_type=sd_xl` is what an
-    image-generation tool asks for. A filter that the list does not have is refused.
+    image-generation tool asks for.
     """
-    filters.must_be_known(app, ("type", "fm_type", "limit", "cursor"))
     return service.page(caller, type, fm_type, limit, cursor)
 
 
@@ -138,17 +137,27 @@ def get_model_uploads(caller: CurrentCaller, model_id: str) -> UploadState:
 
 
 @app.post("/models/<model_id>/uploads", tags=["Models"], operation_id="createModelUploads")
-def create_model_uploads(caller: CurrentCaller, model_id: str, body: PartsWanted) -> ModelUploads:
+def create_model_uploads(
+    caller: CurrentCaller,
+    model_id: str,
+    body: PartsWanted,
+    idempotency_key: IdempotencyKey = None,
+) -> ModelUploads:
     """Ask for uploads.
 
     Fresh URLs for parts, so that an interrupted upload goes on.
     """
-    return service.uploads(caller, model_id, body.part_numbers)
+    route = f"POST /models/{model_id}/uploads"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route, body)
+    return service.uploads(caller, model_id, body.part_numbers, attempt)
 
 
 @app.post("/models/<model_id>/complete", tags=["Models"], operation_id="completeModel")
 def complete_model(
-    caller: CurrentCaller, model_id: str, body: CompleteModel | None = None
+    caller: CurrentCaller,
+    model_id: str,
+    body: CompleteModel | None = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Model:
     """Complete a model.
 
@@ -157,7 +166,9 @@ def complete_model(
     `checking` first: ask for the model until it is `ready`, or `invalid` and `invalid_reason` says
     why; reading takes some 14 s for each GB. A repeat after a broken connection is safe.
     """
-    return completing.complete(caller, model_id, body or CompleteModel())
+    route = f"POST /models/{model_id}/complete"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route, body)
+    return service.complete(caller, model_id, body or CompleteModel(), attempt)
 
 
 handler = http.handler_of(app)

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 from lambdas.core import clock, inbox, queue
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Fault, Unprocessable, pointer
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
 from lambdas.core.queue import Task
 from lambdas.models import imports, remote_url, repository
@@ -30,7 +30,8 @@ def begin(caller: Caller, request: ImportModel, attempt: Attempt) -> tuple[Model
         if made is None:
             queue.send(Task(kind=imports.KIND, workspace=caller.workspace, id=model.id))
             return model, False
-    return repository.get(caller.workspace, made), True
+    first = made
+    return as_it_stands(lambda: repository.get(caller.workspace, first)), True
 
 
 def _source(workspace: str, request: ImportModel) -> tuple[str, str, Source]:

@@ -230,6 +230,9 @@ class Model(BaseModel):
         default=None, description="Why it is invalid; null unless it is."
     )
     training_id: str | None = Field(default=None, description="The training that made it.")
+    training_deleted: bool = Field(
+        default=False, description="That training is gone, its logs and checkpoints with it."
+    )
     partial: bool = Field(
         default=False, description="The LoRA of a training that did not come to its end."
     )

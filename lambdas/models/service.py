@@ -1,15 +1,17 @@
 """What can be done with models."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from lambdas.core import clock, pages, revisions
+from lambdas.core import clock, pages, repeats, revisions
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
-from lambdas.models import deleting, repository, transitions
+from lambdas.models import completing, deleting, repository, transitions
 from lambdas.models.completing import missing_of, still_open
 from lambdas.models.schema import (
+    CompleteModel,
     FmType,
     Model,
     ModelChanges,
@@ -39,7 +41,8 @@ def create(caller: Caller, request: NewModel, attempt: Attempt) -> tuple[ModelUp
         made = repository.insert(caller.workspace, model, upload, attempt)
         if made is None:
             return _with_parts(caller, model, upload, _first(model, upload)), False
-    model, upload_or_none = repository.get_upload(caller.workspace, made)
+    first = made
+    model, upload_or_none = as_it_stands(lambda: repository.get_upload(caller.workspace, first))
     return _replayed(caller, model, upload_or_none), True
 
 
@@ -114,8 +117,15 @@ def page(
     )
 
 
-def uploads(caller: Caller, model_id: str, part_numbers: Iterable[int]) -> ModelUploads:
+def uploads(
+    caller: Caller, model_id: str, part_numbers: Iterable[int], attempt: Attempt
+) -> ModelUploads:
     """Sign parts anew, or parts beyond the first 500."""
+    signed = partial(_uploads, caller, model_id, part_numbers)
+    return repeats.once(attempt, signed, signed)
+
+
+def _uploads(caller: Caller, model_id: str, part_numbers: Iterable[int]) -> ModelUploads:
     model, upload_or_none = repository.get_upload(caller.workspace, model_id)
     upload = still_open(model, upload_or_none)
     count = upload.part_count(model.size)
@@ -127,6 +137,15 @@ def uploads(caller: Caller, model_id: str, part_numbers: Iterable[int]) -> Model
     if faults:
         raise Unprocessable("Some part numbers do not exist.", faults=faults)
     return _with_parts(caller, model, upload, part_numbers)
+
+
+def complete(caller: Caller, model_id: str, request: CompleteModel, attempt: Attempt) -> Model:
+    """Complete an upload, as `completing` does, once for each attempt."""
+    return repeats.once(
+        attempt,
+        lambda: completing.complete(caller, model_id, request),
+        lambda: repository.get(caller.workspace, model_id),
+    )
 
 
 def upload_state(caller: Caller, model_id: str) -> UploadState:

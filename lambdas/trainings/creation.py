@@ -197,12 +197,13 @@ def _checks(workspace: str, training: Training) -> list[Check]:
     dataset_ids = dict.fromkeys(dataset.id for dataset in training.datasets)
     dataset_keys = [datasets.key_of(workspace, dataset_id) for dataset_id in dataset_ids]
     is_ready = "#status = :ready", {"ready": "ready"}
+    is_kept = "attribute_exists(#pk) AND #status <> :deleting", {"deleting": "deleting"}
     # One that is invalid for want of captions will do when they are proposed.
     is_usable = "#status IN (:ready, :invalid)", {"ready": "ready", "invalid": "invalid"}
     return [
         *(Check(key, *is_ready) for key in model_keys),
         *(Check(key, *(is_usable if training.captioning else is_ready)) for key in dataset_keys),
-        *(Check(repository.key_of(workspace, one), "attribute_exists(#pk)") for one in earlier),
+        *(Check(repository.key_of(workspace, one), *is_kept) for one in earlier),
     ]
 
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from lambdas.core import entity_tags, waits
+from lambdas.core import entity_tags, revisions, waits
 from lambdas.core.caller import Caller
 from lambdas.trainings import repository
 from lambdas.trainings.schema import FINAL, Training
@@ -15,7 +15,7 @@ _SLACK_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Seen:
+class _Seen:
     """A training with its ETag; `known`: the caller has just that."""
 
     training: Training
@@ -23,7 +23,7 @@ class Seen:
     known: bool
 
 
-def read(caller: Caller, training_id: str, wait: int, if_none_match: str | None) -> Seen:
+def read(caller: Caller, training_id: str, wait: int, if_none_match: str | None) -> Training:
     """Return a training, after `wait` seconds at most where it stands as the caller knows it.
 
     What the caller knows is what If-None-Match names, else what the first read shows. One call
@@ -33,17 +33,17 @@ def read(caller: Caller, training_id: str, wait: int, if_none_match: str | None)
     first = _seen(caller, training_id, if_none_match)
     changed = if_none_match is not None and not first.known
     if not wait or changed or first.training.status in FINAL:
-        return first
+        return first.training
     slot = waits.take(caller.workspace, Settings.load().most_waits, wait + _SLACK_SECONDS)
     if slot is None:
-        return first
+        return first.training
     try:
-        return _changed(caller, first, time.monotonic() + wait, if_none_match)
+        return _changed(caller, first, time.monotonic() + wait, if_none_match).training
     finally:
         waits.give_back(slot)
 
 
-def _changed(caller: Caller, first: Seen, end: float, if_none_match: str | None) -> Seen:
+def _changed(caller: Caller, first: _Seen, end: float, if_none_match: str | None) -> _Seen:
     seen = first
     while seen.etag == first.etag and (left := end - time.monotonic()) > 0:
         time.sleep(min(READ_EVERY_SECONDS, left))
@@ -51,7 +51,7 @@ def _changed(caller: Caller, first: Seen, end: float, if_none_match: str | None)
     return seen
 
 
-def _seen(caller: Caller, training_id: str, if_none_match: str | None) -> Seen:
+def _seen(caller: Caller, training_id: str, if_none_match: str | None) -> _Seen:
     training = repository.get(caller.workspace, training_id).training
-    etag = entity_tags.of(training)
-    return Seen(training, etag, entity_tags.is_known(if_none_match, etag))
+    etag = revisions.etag_of(training, training.revision)
+    return _Seen(training, etag, entity_tags.is_known(if_none_match, etag))

@@ -81,6 +81,8 @@ def has_a_state(wanted: str, earlier: Earlier | None) -> Iterator[Fault]:
     if training.status not in FINAL:
         text = f"{training.name} is {training.status}: wait until it has ended, or cancel it"
         yield Fault(_POINTER, text)
+    elif training.status == "deleting":
+        yield Fault(_POINTER, f"{training.name} is being deleted{_instead(training)}")
     elif earlier.state is None:
         why = "no epoch was finished" if training.keep_state else "its keep_state was false"
         text = f"{training.name} has left no state ({why}, or it was removed)"

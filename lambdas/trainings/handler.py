@@ -5,12 +5,13 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from lambdas.core import http
+from lambdas.core import http, revisions
 from lambdas.core.caller import CurrentCaller
-from lambdas.core.entity_tags import IfNoneMatch, NotModified
+from lambdas.core.entity_tags import IfNoneMatch
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
+from lambdas.core.revisions import IfMatch
 from lambdas.trainings import events, following, service
 from lambdas.trainings.captioning_schema import TaggedCaptions
 from lambdas.trainings.events import Order
@@ -18,21 +19,24 @@ from lambdas.trainings.logs_schema import LogLines, TensorBoardFiles
 from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.results_schema import Checkpoints, Metrics, TrainingEvent, TrainingEventType
 from lambdas.trainings.samples_schema import Samples
-from lambdas.trainings.schema import NewTraining, Status, Training
+from lambdas.trainings.schema import NewTraining, Status, Training, TrainingChanges
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
 app = http.resolver()
 
 
 @app.post("/trainings/validate", tags=["Trainings"], operation_id="validateTraining")
-def validate_training(caller: CurrentCaller, body: TrainingDraft) -> Validation:
+def validate_training(
+    caller: CurrentCaller, body: TrainingDraft, idempotency_key: IdempotencyKey = None
+) -> Validation:
     """Check a training and correct its options.
 
     Starts nothing: every fault at once, warnings apart, what was corrected, the options that would
     be trained with and as TOML, the steps, what it would cost. Send its config_params to
     POST /trainings, which corrects nothing.
     """
-    return service.validate(caller, body)
+    attempt = Attempt.of(caller.workspace, idempotency_key, "POST /trainings/validate", body)
+    return service.validate(caller, body, attempt)
 
 
 @app.post("/trainings", status_code=201, tags=["Trainings"], operation_id="createTraining")
@@ -95,26 +99,50 @@ def get_training(
     answered at once. At most 10 requests of a workspace wait at a time; one more is answered at
     once, so keep a pause of some seconds between requests. While it waits, a request costs its
     seconds of Lambda (1 GB: 0.05 dollars an hour) and a read every 2 s, besides a read and two
-    writes for its place; a webhook costs nothing until something happens.
+    writes for its place; a webhook costs nothing until something happens. The ETag goes with
+    `If-Match`, too.
     """
-    seen = following.read(caller, training_id, wait, if_none_match)
-    if seen.known:
-        raise NotModified(seen.etag)
-    return Response(
-        status_code=200,
-        content_type="application/json",
-        body=seen.training,
-        headers={"ETag": seen.etag},
-    )
+    training = following.read(caller, training_id, wait, if_none_match)
+    return revisions.tagged(training, training.revision)
+
+
+@app.patch("/trainings/<training_id>", tags=["Trainings"], operation_id="updateTraining")
+def update_training(
+    caller: CurrentCaller, training_id: str, body: TrainingChanges, if_match: IfMatch = None
+) -> Response[Training]:
+    """Change a training's tags.
+
+    Also while it runs. With `If-Match` only as long as nobody else has changed them.
+    """
+    training = service.change(caller, training_id, body, if_match)
+    return revisions.tagged(training, training.revision)
+
+
+@app.delete(
+    "/trainings/<training_id>", status_code=202, tags=["Trainings"], operation_id="deleteTraining"
+)
+def delete_training(caller: CurrentCaller, training_id: str) -> Training:
+    """Delete a training that has ended.
+
+    With its events, logs, metrics, checkpoints, samples and states; the LoRA that it registered
+    stays, and says that its training is gone. Refused while it is under way (cancel it first), and
+    while another training goes on from its state. It is `deleting` until all is gone, which takes
+    some seconds, and can be read until then; its name is free as soon as its removal has begun.
+    """
+    return service.delete(caller, training_id)
 
 
 @app.post("/trainings/<training_id>/cancel", tags=["Trainings"], operation_id="cancelTraining")
-def cancel_training(caller: CurrentCaller, training_id: str) -> Training:
+def cancel_training(
+    caller: CurrentCaller, training_id: str, idempotency_key: IdempotencyKey = None
+) -> Training:
     """Cancel a training.
 
     It ends within some minutes; LoRAs that were finished are kept.
     """
-    return service.cancel(caller, training_id)
+    route = f"POST /trainings/{training_id}/cancel"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route)
+    return service.cancel(caller, training_id, attempt)
 
 
 @app.get("/trainings/<training_id>/events", tags=["Trainings"], operation_id="listTrainingEvents")

@@ -52,16 +52,35 @@ def get(workspace: str, training_id: str) -> Kept:
     """
     kept = find(workspace, training_id)
     if kept is None:
-        raise NotFound(f"There is no training {training_id} in this workspace.")
+        raise _no_such(training_id)
     return kept
 
 
 def find(workspace: str, training_id: str) -> Kept | None:
     """Return a training, None when there is none of this id."""
+    item = _item(workspace, training_id)
+    return None if item is None else kept_from(item)
+
+
+def item_of(workspace: str, training_id: str) -> Item:
+    """Return a training's record.
+
+    Raises NotFound.
+    """
+    item = _item(workspace, training_id)
+    if item is None:
+        raise _no_such(training_id)
+    return item
+
+
+def _item(workspace: str, training_id: str) -> Item | None:
     if not looks_like_id(training_id, "trn"):
         return None
-    item = table.get(key_of(workspace, training_id))
-    return None if item is None else kept_from(item)
+    return table.get(key_of(workspace, training_id))
+
+
+def _no_such(training_id: str) -> NotFound:
+    return NotFound(f"There is no training {training_id} in this workspace.")
 
 
 def kept_from(item: Item) -> Kept:
@@ -84,7 +103,12 @@ def page(workspace: str, status: Status | None, limit: int, after: str | None) -
 
 def events(training_id: str) -> list[TrainingEvent]:
     """Return all that happened to a training, the oldest first: one call, as it is not much."""
-    return [event_from(item) for item in table.query_all(f"{training_id}#event")]
+    return [event_from(item) for item in table.query_all(events_of(training_id))]
+
+
+def events_of(training_id: str) -> str:
+    """Return the partition in which a training's events lie."""
+    return f"{training_id}#event"
 
 
 def metrics_from(workspace: str, training_id: str, since_step: int) -> Iterator[list[MetricsRow]]:
@@ -196,7 +220,7 @@ def put_event(
         provider_status=provider_status,
         message=message,
     )
-    item = {"pk": f"{training_id}#event", "sk": event_id} | event.model_dump(mode="json")
+    item = {"pk": events_of(training_id), "sk": event_id} | event.model_dump(mode="json")
     return Put(item, condition=None)
 
 

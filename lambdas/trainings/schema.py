@@ -29,8 +29,10 @@ Status = Literal[
     "succeeded",
     "failed",
     "canceled",
+    "deleting",
 ]
-FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})
+# One that is being deleted had ended before, so that nothing that its job tells changes it.
+FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "deleting"})
 
 
 class Frozen(BaseModel):
@@ -101,6 +103,25 @@ class EarlyStop(Request):
     )
 
 
+TrainingTags = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=128, pattern=TAG_PATTERN)],
+        Annotated[str, Field(max_length=256, pattern=TAG_PATTERN)],
+    ],
+    AfterValidator(_no_reserved_tag),
+    Field(max_length=MOST_TAGS),
+]
+
+
+class TrainingChanges(Request):
+    """What is to change of a training."""
+
+    tags: TrainingTags = Field(
+        description="All of them: they replace those there. A job that has begun keeps the tags "
+        "that it began with."
+    )
+
+
 class NewTraining(Request):
     """A training that is to be checked or started."""
 
@@ -164,13 +185,7 @@ class NewTraining(Request):
         description="Drawn while the training runs, to see what it learns: at each epoch's end, "
         "unless the options sample_every_n_epochs or sample_every_n_steps say otherwise.",
     )
-    tags: Annotated[
-        dict[
-            Annotated[str, Field(min_length=1, max_length=128, pattern=TAG_PATTERN)],
-            Annotated[str, Field(max_length=256, pattern=TAG_PATTERN)],
-        ],
-        AfterValidator(_no_reserved_tag),
-    ] = Field(default={}, max_length=MOST_TAGS, description="Put on the SageMaker job as well.")
+    tags: TrainingTags = Field(default={}, description="Put on the SageMaker job as well.")
 
 
 class BucketUsed(Frozen):
@@ -382,3 +397,6 @@ class Training(Frozen):
     )
     ended_at: datetime | None = Field(default=None, description="When it ended; null before.")
     updated_at: datetime = Field(description="When it last changed.")
+    revision: int = Field(
+        default=1, description="Grows with each PATCH; If-Match is held to it by the ETag."
+    )

@@ -1,16 +1,20 @@
 """What can be done with trainings."""
 
+from functools import partial
 from itertools import islice
 
-from lambdas.core import clock, pages
+from lambdas.core import clock, pages, queue, repeats, revisions
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Unprocessable
-from lambdas.core.idempotency import Attempt
+from lambdas.core.idempotency import Attempt, as_it_stands
 from lambdas.core.ids import new_id
+from lambdas.core.queue import Task
 from lambdas.trainings import (
     budget,
     captions,
+    changing,
     creation,
+    deleting,
     failures,
     interruption,
     kohya,
@@ -30,7 +34,15 @@ from lambdas.trainings.offers import TrainingOptions
 from lambdas.trainings.plan import Plan, make_plan
 from lambdas.trainings.results_schema import Checkpoints, Metrics
 from lambdas.trainings.samples_schema import Samples
-from lambdas.trainings.schema import FINAL, Continued, EarlyStop, NewTraining, Status, Training
+from lambdas.trainings.schema import (
+    FINAL,
+    Continued,
+    EarlyStop,
+    NewTraining,
+    Status,
+    Training,
+    TrainingChanges,
+)
 from lambdas.trainings.settings import Settings
 from lambdas.trainings.validation_schema import TrainingDraft, Validation
 
@@ -38,8 +50,13 @@ from lambdas.trainings.validation_schema import TrainingDraft, Validation
 _SEGMENTS_PER_ANSWER = 100
 
 
-def validate(caller: Caller, request: TrainingDraft) -> Validation:
+def validate(caller: Caller, request: TrainingDraft, attempt: Attempt) -> Validation:
     """Say what would come of a training, corrected where one thing can be meant; starts nothing."""
+    found_out = partial(_validate, caller, request)
+    return repeats.once(attempt, found_out, found_out)
+
+
+def _validate(caller: Caller, request: TrainingDraft) -> Validation:
     references = creation.resolve(caller.workspace, request)
     found = creation.load(caller.workspace, references, None).found
     plan = make_plan(request, found, Settings.load(), corrects=True)
@@ -86,7 +103,8 @@ def create(caller: Caller, request: NewTraining, attempt: Attempt) -> tuple[Trai
         made = creation.insert(caller.workspace, training, attempt, loaded.known)
         if made is None:
             return _launched(caller.workspace, training), False
-    training = repository.get(caller.workspace, made).training
+    first = made
+    training = as_it_stands(lambda: repository.get(caller.workspace, first).training)
     return _launched(caller.workspace, training), True
 
 
@@ -102,12 +120,22 @@ def page(
     )
 
 
-def cancel(caller: Caller, training_id: str) -> Training:
+def cancel(caller: Caller, training_id: str, attempt: Attempt) -> Training:
     """Ask for a training to be stopped; what it has finished is kept.
 
-    Raises Conflict when it has ended.
+    One that is canceled is answered as it is. Raises Conflict when it has ended otherwise.
     """
+    return repeats.once(
+        attempt,
+        lambda: _cancel(caller, training_id),
+        lambda: repository.get(caller.workspace, training_id).training,
+    )
+
+
+def _cancel(caller: Caller, training_id: str) -> Training:
     training = repository.get(caller.workspace, training_id).training
+    if training.status == "canceled":
+        return training
     if training.status in FINAL:
         raise transitions.ended(training_id)
     if training.status != "canceling":
@@ -116,6 +144,40 @@ def cancel(caller: Caller, training_id: str) -> Training:
     # stops it.
     launcher.try_to_stop(training.job_name)
     return training.model_copy(update={"status": "canceling", "updated_at": clock.now()})
+
+
+def change(
+    caller: Caller, training_id: str, changes: TrainingChanges, if_match: str | None
+) -> Training:
+    """Change the tags of a training.
+
+    What stands as asked already is a retry, and answered as such. Raises PreconditionFailed when
+    `if_match` is another ETag than the training's.
+    """
+    kept = repository.get(caller.workspace, training_id)
+    if changes.tags == kept.training.tags:
+        return kept.training
+    if not revisions.matches(if_match, kept.training.revision):
+        raise revisions.stale(kept.training.revision)
+    return changing.change(kept, changes, None if if_match is None else kept.training.revision)
+
+
+def delete(caller: Caller, training_id: str) -> Training:
+    """Have the worker remove a training; one that is being removed is answered as it is.
+
+    Raises Conflict when it has not ended, or another training goes on from its state.
+    """
+    item = repository.item_of(caller.workspace, training_id)
+    training = repository.kept_from(item).training
+    if "doomed" in item:
+        return training
+    mark = deleting.mark(caller.workspace, item)
+    if users := deleting.users_of(training_id):
+        found = deleting.restore(mark)
+        if not (found and "doomed" in found):  # they ended, and the worker was quicker
+            raise deleting.in_use(training, users)
+    queue.send(Task(kind="delete_training", workspace=caller.workspace, id=training_id))
+    return training.model_copy(update={"status": "deleting"})
 
 
 def metrics(caller: Caller, training_id: str, since_step: int, stride: int, limit: int) -> Metrics:

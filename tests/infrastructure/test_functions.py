@@ -23,6 +23,7 @@ COMMON = {
     "TABLE_NAME": "<StorageTable>",
     "BUCKET_NAME": "<StorageBucket>",
     "DEPLOYMENT": "lorastack",
+    "CONSOLE_ORIGINS": "*",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
 JOBS = {
@@ -49,7 +50,10 @@ LIMITED = {
     "AssetWorkerFunction",
 }
 QUEUE = {"ASSET_QUEUE_URL": "<AssetsQueue>"}
-SENDS = {"DatasetsFunction", "ModelsFunction", "AssetWorkerFunction", "TrainingStatusFunction"}
+SENDS = {
+    *("DatasetsFunction", "ModelsFunction", "TrainingsFunction"),
+    *("AssetWorkerFunction", "TrainingStatusFunction"),
+}
 NOTICES = {"NOTICE_QUEUE_URL": "<NoticesQueue>"}
 TELLS = {
     *("ModelsFunction", "TrainingsFunction", "TrainingStatusFunction", "AssetWorkerFunction"),

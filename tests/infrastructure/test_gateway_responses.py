@@ -98,3 +98,15 @@ def test_only_simple_variables_stand_in_a_template(responses):
             "$context.authorizer.code",
             "$context.authorizer.detail",
         }
+
+
+def test_one_origin_of_the_settings_reads_every_answer_and_of_several_any_does(synthesize_with):
+    def allowed(*origins: str) -> set[str]:
+        body = synthesize_with(console_origins=list(origins)).only("AWS::ApiGateway::RestApi")[
+            "Body"
+        ]
+        given = body["x-amazon-apigateway-gateway-responses"].values()
+        return {one["responseParameters"][f"{HEADER}Access-Control-Allow-Origin"] for one in given}
+
+    assert allowed("https://lora.example.org") == {"'https://lora.example.org'"}
+    assert allowed("https://lora.example.org", "http://localhost:5173") == {"'*'"}

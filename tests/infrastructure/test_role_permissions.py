@@ -87,7 +87,7 @@ def test_the_worker_also_writes_items_in_batches(deployed):
 @pytest.mark.parametrize(
     ("queue", "taker", "senders"),
     [
-        ("<AssetsQueue.Arn>", "AssetWorker", {"Datasets", "Models", "TrainingStatus"}),
+        ("<AssetsQueue.Arn>", "AssetWorker", {"Datasets", "Models", "Trainings", "TrainingStatus"}),
         (
             "<NoticesQueue.Arn>",
             "Notifier",
@@ -194,7 +194,7 @@ def test_the_authorizer_reads_a_token_and_notes_its_use_and_no_more(deployed):
                     "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts",
                 },
-                f"{BUCKET}/*/trainings/*": {"s3:GetObject"},
+                f"{BUCKET}/*/trainings/*": {"s3:GetObject", "s3:DeleteObject"},
             },
         ),
         ("AccessFunctionRole", {}),

@@ -3,8 +3,9 @@
 import pytest
 
 from lambdas.access import handler as access
-from lambdas.core import errors, problems
+from lambdas.core import errors, http, problems
 from lambdas.core.errors import ServiceError
+from lambdas.core.settings import Settings
 from lambdas.datasets import handler as datasets
 from lambdas.datasets import service
 from tests.unit.fakes import Client
@@ -130,3 +131,30 @@ def test_an_idempotency_key_that_will_not_do_is_named() -> None:
     answer = DATASETS.post("/datasets", {}, key="k" * 300)
 
     assert "header:idempotency-key" in [pointer.lower() for pointer in answer.pointers]
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "told"),
+    [
+        ("*", "https://any.example", "*"),
+        ("https://a.example,https://b.example", "https://b.example", "https://b.example"),
+        ("https://a.example,https://b.example", "https://c.example", None),
+    ],
+)
+@pytest.mark.parametrize("role", ["admin", "viewer"])
+def test_answers_are_readable_for_pages_of_the_origins_in_the_settings(
+    origins: str, origin: str, told: str | None, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.load().model_copy(update={"console_origins": origins})
+    monkeypatch.setattr(Settings, "load", lambda: settings)
+    http._cors.cache_clear()
+    app = http.resolver()
+    app.post("/things")(lambda: {"made": True})
+
+    client = Client(http.handler_of(app), role=role)  # a viewer is refused before the resolver
+    answer = client.request("POST", "/things", headers={"Origin": origin})
+    http._cors.cache_clear()
+
+    assert answer.status == (200 if role == "admin" else 403)
+    assert answer.headers.get("Access-Control-Allow-Origin") == told
+    assert answer.headers["Vary"] == "Origin"

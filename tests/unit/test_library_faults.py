@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from lambdas.asset_worker import deletion, leases, preparing, validation
+from lambdas.asset_worker import emptying, leases, preparing, validation
 from lambdas.asset_worker import handler as worker
 from lambdas.core import bucket, clock, table
 from lambdas.core.queue import Kind, Task
@@ -113,7 +113,7 @@ every_job = pytest.mark.parametrize("job", JOBS, ids=lambda job: job.kind)
 def small_slices(aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "THREADS", 1)  # a process that is killed makes no more calls
     monkeypatch.setattr(preparing, "RENEWED_AT_EACH", 2)
-    monkeypatch.setattr(deletion, "FILES_AT_ONCE", 2)
+    monkeypatch.setattr(emptying, "AT_ONCE", 2)
     monkeypatch.setattr(validation, "KEPT_AT_ONCE", 2)
 
 
