@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from lambdas.core import clock, notices, table
 from lambdas.core.attributes import Item
+from lambdas.core.errors import NotFound
 from lambdas.core.ids import looks_like_id
 from lambdas.core.notices import KEPT_SECONDS, LOOKED_AT_AGAIN_SECONDS, SHARDS, Message, Notice
 from lambdas.core.table import ConditionFailed, Key, Page, Put, Update
@@ -64,6 +65,14 @@ def put_of(webhook_id: str, notice: Notice) -> Put:
 def page(webhook_id: str, limit: int, after: str | None) -> Page:
     """Return one page of deliveries, newest first."""
     return table.query(f"{webhook_id}#delivery", limit=limit, after=after)
+
+
+def get(webhook_id: str, event_id: str) -> Delivery:
+    """Return one delivery. Raises NotFound."""
+    item = table.get(key_of(webhook_id, event_id))
+    if item is None:
+        raise NotFound(f"There is no delivery of {event_id} to this webhook.")
+    return from_item(item)
 
 
 def from_item(item: Item) -> Delivery:

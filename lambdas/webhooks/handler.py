@@ -74,13 +74,17 @@ def delete_webhook(caller: CurrentCaller, webhook_id: str) -> Response[None]:
 
 
 @app.post("/webhooks/<webhook_id>/rotate", tags=["Webhooks"], operation_id="rotateWebhookSecret")
-def rotate_webhook_secret(caller: CurrentCaller, webhook_id: str) -> WebhookWithSecret:
+def rotate_webhook_secret(
+    caller: CurrentCaller, webhook_id: str, idempotency_key: IdempotencyKey = None
+) -> WebhookWithSecret:
     """Give a webhook a new secret.
 
     It is in this answer and never again. For 24 hours notices carry two signatures, one of the new
     secret and one of that before it, so that a receiver can change over meanwhile.
     """
-    return service.rotate(caller, webhook_id)
+    route = f"POST /webhooks/{webhook_id}/rotate"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route)
+    return service.rotate(caller, webhook_id, attempt)
 
 
 @app.post(
@@ -89,16 +93,20 @@ def rotate_webhook_secret(caller: CurrentCaller, webhook_id: str) -> WebhookWith
     tags=["Webhooks"],
     operation_id="testWebhook",
 )
-def test_webhook(caller: CurrentCaller, webhook_id: str) -> Response[Delivery]:
+def send_test_notice(
+    caller: CurrentCaller, webhook_id: str, idempotency_key: IdempotencyKey = None
+) -> Response[Delivery]:
     """Send a test notice.
 
     Of the type `webhook.test`, to this webhook alone, whatever its event types, also when it is
     disabled. What became of it stands among its deliveries.
     """
+    route = f"POST /webhooks/{webhook_id}/test"
+    attempt = Attempt.of(caller.workspace, idempotency_key, route)
+    delivery, replayed = service.test(caller, webhook_id, attempt)
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
     return Response(
-        status_code=202,
-        content_type="application/json",
-        body=service.test(caller, webhook_id),
+        status_code=202, content_type="application/json", body=delivery, headers=headers
     )
 
 

@@ -5,13 +5,13 @@ import json
 import secrets
 from typing import Any
 
-from lambdas.core import clock, notices, pages, table
+from lambdas.core import clock, notices, pages, repeats, table
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import new_id
 from lambdas.core.notices import Notice
-from lambdas.core.table import Put
+from lambdas.core.table import ConditionFailed, Put
 from lambdas.webhooks import address, deliveries, repository
 from lambdas.webhooks.schema import (
     TEST_TYPE,
@@ -75,8 +75,11 @@ def change(caller: Caller, webhook_id: str, changes: WebhookChanges) -> Webhook:
         )
     if changes.url is not None:
         address.parse(changes.url)
-    repository.get(caller.workspace, webhook_id)
+    webhook = repository.get(caller.workspace, webhook_id)
     begun_anew = _BEGUN_ANEW if changes.enabled else ()
+    wanted = asked | dict.fromkeys(begun_anew)
+    if all(getattr(webhook, name) == value for name, value in wanted.items()):
+        return webhook  # it stands as asked: a retry
     return repository.change(caller.workspace, webhook_id, asked, remove=begun_anew)
 
 
@@ -85,26 +88,54 @@ def delete(caller: Caller, webhook_id: str) -> None:
     repository.delete(caller.workspace, webhook_id)
 
 
-def rotate(caller: Caller, webhook_id: str) -> WebhookWithSecret:
-    """Give a webhook a new secret, which is in this answer and never again. Raises NotFound."""
-    webhook = repository.get(caller.workspace, webhook_id)
-    secret = _new_secret()
-    repository.replace_secret(caller.workspace, webhook_id, secret)
-    return WebhookWithSecret(**webhook.model_dump(), secret=secret)
+def rotate(caller: Caller, webhook_id: str, attempt: Attempt) -> WebhookWithSecret:
+    """Give a webhook a new secret, which is in this answer and never again.
 
-
-def test(caller: Caller, webhook_id: str) -> Delivery:
-    """Have a notice sent that tells nothing; also where the webhook is disabled.
-
-    Raises NotFound.
+    Raises NotFound, Conflict when the same attempt did it before.
     """
+
+    def replace() -> WebhookWithSecret:
+        webhook = repository.get(caller.workspace, webhook_id)
+        secret = _new_secret()
+        repository.replace_secret(caller.workspace, webhook_id, secret)
+        return WebhookWithSecret(**webhook.model_dump(), secret=secret)
+
+    def again() -> WebhookWithSecret:
+        raise _shown()
+
+    return repeats.once(attempt, replace, again)
+
+
+def test(caller: Caller, webhook_id: str, attempt: Attempt) -> tuple[Delivery, bool]:
+    """Have a notice sent that tells nothing, also where the webhook is disabled.
+
+    Says whether an earlier attempt had. Raises NotFound.
+    """
+    made = attempt.made_before()
+    if made is None:
+        delivery = _sent_to_try(caller, webhook_id, attempt)
+        if isinstance(delivery, Delivery):
+            return delivery, False
+        made = delivery
+    return deliveries.get(webhook_id, made), True
+
+
+def _sent_to_try(caller: Caller, webhook_id: str, attempt: Attempt) -> Delivery | str:
+    """Send it, or return the id of what another attempt with the same key sent first."""
     webhook = repository.get(caller.workspace, webhook_id)
     notice = Notice(new_id("evt"), TEST_TYPE, caller.workspace, webhook_id, clock.now())
     body = {"type": TEST_TYPE, "timestamp": clock.text(notice.at), "data": {"id": webhook.id}}
     key = notices.key_of(caller.workspace, notice.id)
     item = {"pk": key.pk, "sk": key.sk, "body": json.dumps(body), **notices.record_of(notice)}
     delivery = deliveries.put_of(webhook.id, notice)
-    table.transact([Put(item), delivery])
+    record = attempt.record(notice.id)
+    try:
+        table.transact([*record, Put(item), delivery])
+    except ConditionFailed as error:
+        made = attempt.made(error.found.get(0)) if record else None
+        if made is None:
+            raise
+        return made
     told = deliveries.from_item(delivery.item)
     notices.send(deliveries.message_of(caller.workspace, webhook.id, told))
     return told
@@ -129,7 +160,7 @@ def _new_secret() -> str:
 
 def _shown() -> Conflict:
     return Conflict(
-        "A request with this Idempotency-Key made a webhook, and its secret is shown only once. "
+        "A request with this Idempotency-Key made this secret, which is shown only once. "
         "GET /webhooks lists it; POST /webhooks/{id}/rotate gives it a new secret.",
         code="secret_already_shown",
     )

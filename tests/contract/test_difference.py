@@ -110,6 +110,7 @@ def test_a_parameter_may_come_and_not_go() -> None:
     assert breaking(fewer) == {
         "GET /tokens query:limit is gone",
         "GET /tokens query:cursor is gone",
+        "GET /tokens query:fields is gone",
     }
     assert breaking(DOCUMENT, fewer) == set()
 

@@ -84,6 +84,8 @@ ROWS: dict[str, Row] = {
     "createTraining": Row("trainer", _TRAINING),
     "getTraining": Row("viewer"),
     "cancelTraining": Row("trainer"),
+    "updateTraining": Row("trainer", {"tags": {"kind": "rabbit"}}),
+    "deleteTraining": Row("trainer"),
     "listTrainingEvents": Row("viewer"),
     "getTrainingMetrics": Row("viewer"),
     "listTrainingCheckpoints": Row("viewer"),

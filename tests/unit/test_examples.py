@@ -44,6 +44,7 @@ def told(aws_calls: object, sagemaker: FakeSageMaker) -> dict[str, Any]:
     training = tell_of_a_training(recorder, sagemaker)
     tell_of_proposals(recorder, sagemaker, training, dataset_id)
     tell_of_the_end(recorder, dataset_id, model_id)
+    recorder.call("deleteTraining", training_id=training["id"])
     return recorder.examples
 
 
@@ -182,6 +183,7 @@ def tell_of_a_training(recorder: Recorder, sagemaker: FakeSageMaker) -> dict[str
         recorder.call(operation_id, **given)
     recorder.call("listTrainings")
     end(sagemaker, made, "Stopped", "Stopped")
+    recorder.call("updateTraining", {"tags": {"style": "sticker"}}, **given)
     return made
 
 
