@@ -71,9 +71,15 @@ def resolver() -> APIGatewayRestResolver:
     return app
 
 
+class OriginSettings(Settings):
+    """The origins whose pages may read answers, with commas between; `*`: any."""
+
+    console_origins: str = "*"
+
+
 @cache
 def _cors() -> CORSConfig:
-    first, *others = Settings.load().console_origins.split(",")
+    first, *others = OriginSettings.load().console_origins.split(",")
     return CORSConfig(
         allow_origin=first,
         extra_origins=others,

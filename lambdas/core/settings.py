@@ -17,8 +17,6 @@ class Settings(BaseModel):
     table_name: str
     bucket_name: str
     deployment: str
-    console_origins: str = "*"
-    """The origins whose pages may read answers, with commas between; `*`: any."""
 
     @classmethod
     def load(cls: type[S]) -> S:

@@ -69,6 +69,7 @@ def test_an_operation_tells_its_own_codes_and_no_others() -> None:
         "403": ["role_not_allowed"],
         "404": ["not_found"],
         "409": ["changed_meanwhile", "dataset_in_use"],
+        "422": ["validation_failed"],
         "429": ["too_many_requests"],
         "500": ["internal_error"],
         "503": ["unavailable"],
@@ -77,7 +78,7 @@ def test_an_operation_tells_its_own_codes_and_no_others() -> None:
     assert codes_of("listTokens").keys() == {
         *("400", "401", "403", "422", "429", "500", "503", "504")
     }
-    assert codes_of("getHealth").keys() == {"429", "500", "504"}
+    assert codes_of("getHealth").keys() == {"422", "429", "500", "504"}
     assert codes_of("createTraining")["429"] == ["too_many_requests", "too_many_trainings"]
 
 

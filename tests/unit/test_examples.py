@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from lambdas.access import workspaces
 from lambdas.core import aws, bucket
+from lambdas.core.reads import SPARSE
 from lambdas.models import repository
 from tests.unit.fakes import LORA, SD_1_5, FakeSageMaker, png, safetensors_file
 from tests.unit.pictures import jpeg
@@ -246,11 +247,25 @@ def test_an_example_stands_in_the_contract_and_fits_its_schema(name: str) -> Non
     if "requestBody" in operation:
         must_fit(operation["requestBody"]["content"]["application/json"])
     (success,) = (one for status, one in operation["responses"].items() if status < "300")
-    for content in success.get("content", {}).values():
-        must_fit(content)
+    for kind, content in success.get("content", {}).items():
+        if kind != SPARSE:  # the same with fields left out
+            must_fit(content)
 
 
 def must_fit(content: dict[str, Any]) -> None:
-    schema = {**content["schema"], "components": CONTRACT["components"]}
+    schema = without_classes({**content["schema"], "components": CONTRACT["components"]})
     faults = list(Draft202012Validator(schema).iter_errors(content["example"]))
     assert faults == [], faults[0].message
+
+
+def without_classes(schema: Any) -> Any:
+    """Return a schema without the patterns that name classes of Unicode: Python's re has none."""
+    if isinstance(schema, list):
+        return [without_classes(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: without_classes(value)
+        for key, value in schema.items()
+        if not (key == "pattern" and isinstance(value, str) and "\\p{" in value)
+    }

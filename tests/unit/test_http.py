@@ -5,7 +5,6 @@ import pytest
 from lambdas.access import handler as access
 from lambdas.core import errors, http, problems
 from lambdas.core.errors import ServiceError
-from lambdas.core.settings import Settings
 from lambdas.datasets import handler as datasets
 from lambdas.datasets import service
 from tests.unit.fakes import Client
@@ -145,8 +144,8 @@ def test_an_idempotency_key_that_will_not_do_is_named() -> None:
 def test_answers_are_readable_for_pages_of_the_origins_in_the_settings(
     origins: str, origin: str, told: str | None, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings.load().model_copy(update={"console_origins": origins})
-    monkeypatch.setattr(Settings, "load", lambda: settings)
+    settings = http.OriginSettings.load().model_copy(update={"console_origins": origins})
+    monkeypatch.setattr(http.OriginSettings, "load", lambda: settings)
     http._cors.cache_clear()
     app = http.resolver()
     app.post("/things")(lambda: {"made": True})

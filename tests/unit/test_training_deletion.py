@@ -159,12 +159,12 @@ def test_what_its_job_tells_late_changes_nothing_and_is_swept_up(
     assert left_of(failed) == []
 
 
-def test_deleting_takes_four_calls(failed: dict, aws_calls: AwsCalls) -> None:
+def test_deleting_takes_four_calls_and_one_to_record_it(failed: dict, aws_calls: AwsCalls) -> None:
     aws_calls.reset()
 
     assert delete(failed).status == 202
 
-    assert aws_calls.made == ["GetItem", "UpdateItem", "Query", "SendMessage"]
+    assert aws_calls.made == ["GetItem", "UpdateItem", "Query", "SendMessage", "TransactWriteItems"]
 
 
 def test_another_workspace_can_neither_delete_nor_change_it(failed: dict) -> None:
