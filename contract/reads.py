@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel
 
 from lambdas.core import reads as served
 
@@ -16,7 +17,8 @@ _FIELDS = {
     "name": served.FIELDS,
     "in": "query",
     "required": False,
-    "schema": {"type": "string", "title": "Fields"},
+    "style": "form",
+    "explode": False,
     "description": "Only these fields of each entry, with commas between: `id,name,status`. The "
     f"answer is {served.SPARSE} then.",
 }
@@ -48,8 +50,8 @@ def describe(operation: dict[str, Any], method: str, route: Callable[..., Any]) 
     """Add to an operation what holds for all reads of its kind."""
     if method != "get":
         return
-    if served.entry_of(route):
-        operation.setdefault("parameters", []).append(dict(_FIELDS))
+    if entry := served.entry_of(route):
+        operation.setdefault("parameters", []).append(_fields_of(entry))
         operation["responses"]["200"]["content"][served.SPARSE] = {"schema": dict(_SPARSE_PAGE)}
     if _has_an_etag(route):
         given = operation.setdefault("parameters", [])
@@ -60,6 +62,11 @@ def describe(operation: dict[str, Any], method: str, route: Callable[..., Any]) 
             "description": "What you have still stands.",
             "headers": {"ETag": dict(_ETAG)},
         }
+
+
+def _fields_of(entry: type[BaseModel]) -> dict[str, Any]:
+    names = {"type": "string", "enum": served.names_of(entry)}
+    return _FIELDS | {"schema": {"type": "array", "minItems": 1, "items": names}}
 
 
 def _has_an_etag(route: Callable[..., Any]) -> bool:

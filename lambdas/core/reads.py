@@ -52,7 +52,7 @@ def faults_of_query(app: APIGatewayRestResolver) -> list[Fault]:
         _unknown(name, known, is_list=entry is not None) for name in given if name not in known
     ]
     if entry and FIELDS in given:
-        faults += _faults_of_fields(given[FIELDS], _names_of(entry))
+        faults += _faults_of_fields(given[FIELDS], names_of(entry))
     return faults
 
 
@@ -65,7 +65,8 @@ def entry_of(route: Callable[..., Any]) -> type[BaseModel] | None:
     return entries[0] if entries else None
 
 
-def _names_of(entry: type[BaseModel]) -> list[str]:
+def names_of(entry: type[BaseModel]) -> list[str]:
+    """Return the fields of an entry, as they are told."""
     fields: dict[str, FieldInfo] = entry.model_fields
     return [field.serialization_alias or field.alias or name for name, field in fields.items()]
 
