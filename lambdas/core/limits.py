@@ -14,7 +14,8 @@ def _or_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-Most = Annotated[float | None, BeforeValidator(_or_none), Field(ge=0, allow_inf_nan=False)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Most = Annotated[_Amount | None, BeforeValidator(_or_none)]
 
 
 class Limits(BaseModel):

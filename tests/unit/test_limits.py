@@ -11,6 +11,7 @@ import pytest
 from lambdas.access import handler as access
 from lambdas.access import workspaces
 from lambdas.core import aws, table, use
+from lambdas.core.limits import LimitSettings
 from lambdas.core.table import Put
 from lambdas.trainings.settings import Settings
 from tests.unit.fakes import AwsCalls, Client, FakeSageMaker, Killed, safetensors_file
@@ -293,3 +294,14 @@ def test_a_limit_of_a_type_of_file_that_is_read_whole_is_the_same() -> None:
     assert complete_model(content).status == 200
     assert told()["stored_bytes"]["left"] == 0
     assert json.loads(json.dumps(told()))["name"] == "acme"
+
+
+def test_a_deployment_may_set_no_limit() -> None:
+    told = {"table_name": "t", "bucket_name": "b", "deployment": "d"}
+    told |= dict.fromkeys(
+        ("max_gpu_hours_per_month", "max_usd_per_month", "max_stored_gb"), ""
+    )  # as an environment says it
+
+    limits = LimitSettings.model_validate(told).defaults()
+
+    assert (limits.gpu_seconds, limits.usd_micros, limits.stored_bytes) == (None, None, None)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lambdas.trainings.settings import Settings
+from lambdas.core.limits import Limits, LimitSettings
 from tests.unit.fakes import EVERY_CALL, AwsCalls, FakeSageMaker, refusal
 from tests.unit.scenes import TRAININGS, ready_dataset, ready_model
 
@@ -36,8 +36,8 @@ def busy() -> list[Exception]:
 def storm(aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch) -> AwsCalls:
     random.seed(7)
     ready_model(), ready_dataset(images=1)
-    room = Settings.load().model_copy(update={"max_active_trainings": 2 * MANY})
-    monkeypatch.setattr(Settings, "load", lambda: room)
+    room = Limits(active_trainings=2 * MANY, gpu_hours=None, usd=None, stored_gb=None)
+    monkeypatch.setattr(LimitSettings, "defaults", lambda _: room)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     aws_calls.reset()
     return aws_calls
