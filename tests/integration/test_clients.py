@@ -1,4 +1,4 @@
-"""The generated clients run the main job against the local stack, as docs/guides/clients.md has it."""
+"""The generated clients run the main job against the local stack, as the README has it."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from safetensors import safe_open
 from contract.clients import python, typescript
 from local.demo import material
 
-GUIDE = (REPOSITORY / "docs" / "guides" / "clients.md").read_text(encoding="utf-8")
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 CLIENTS = REPOSITORY / "build" / "clients"
 TOLD = [
     "model ready sd_1_5",
@@ -25,7 +25,7 @@ TOLD = [
 
 
 def program(language: str) -> str:
-    section = GUIDE.split(f"<!-- {language} -->")[1].split(f"<!-- /{language} -->")[0]
+    section = README.split(f"<!-- {language} -->")[1].split(f"<!-- /{language} -->")[0]
     (block,) = re.findall(r"```\w+\n(.*?)```", section, flags=re.DOTALL)
     return str(block)
 

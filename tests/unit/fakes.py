@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -34,32 +35,48 @@ class AwsCalls:
 
     `kill_before` lets the process die before the n-th; the answers of `lost` never come, though the
     call was carried out; `refused` has the errors that operations are answered with, one a call.
+    Threads may call at once: each call has a number of its own, and moto, which is not made for
+    threads, carries out one at a time.
     """
 
     made: list[str] = field(default_factory=list)
     kill_before: int | None = None
     lost: set[str] = field(default_factory=set)
     refused: dict[str, list[ClientError]] = field(default_factory=dict)
+    _between: dict[int, Callable[[], object]] = field(default_factory=dict)
+    _counting: Lock = field(default_factory=Lock)
+    _at_moto: Lock = field(default_factory=Lock)
 
     def reset(self) -> None:
         self.made.clear()
         self.kill_before = None
         self.lost.clear()
         self.refused.clear()
+        self._between.clear()
+
+    def before(self, call: int, act: Callable[[], object]) -> None:
+        """Have something else happen before the n-th call, by whom else it may be."""
+        self._between[call] = act
 
     def answer(self, operation: str, carry_out: Callable[[], Any]) -> Any:
         self.note(operation)
         if self.refused.get(operation):
             raise self.refused[operation].pop(0)
-        answer = carry_out()
+        with self._at_moto:
+            answer = carry_out()
         if operation in self.lost:
             raise ReadTimeoutError(endpoint_url="nowhere")
         return answer
 
     def note(self, operation: str) -> None:
-        if self.kill_before is not None and len(self.made) == self.kill_before:
-            raise Killed(operation)
-        self.made.append(operation)
+        with self._counting:
+            number = len(self.made)
+            if number == self.kill_before:
+                raise Killed(operation)
+            self.made.append(operation)
+            act = self._between.pop(number, None)
+        if act:
+            act()
 
 
 @dataclass

@@ -186,8 +186,8 @@ def test_two_with_the_same_key_at_once_do_what_one_does(
             answers: list[Answer] = []
 
             ask = partial(world.ask_between, route, call, "one")
-            with overtaken(world.aws_calls, overtaken_at, lambda: answers.append(ask())):  # noqa: B023
-                answers.append(world.ask(route, call, "one"))
+            world.aws_calls.before(overtaken_at, lambda: answers.append(ask()))  # noqa: B023
+            answers.append(world.ask(route, call, "one"))
             world.settle()
             at = f"overtaken before {calls[overtaken_at]} ({overtaken_at})"
             for answer in answers:
@@ -216,24 +216,3 @@ def test_every_route_makes_the_calls_to_aws_that_are_known(world: World) -> None
 
     assert set(AWS_CALLS) == set(ROUTES)
     of_all(ROUTES, look)
-
-
-class overtaken:  # noqa: N801, reads as a verb
-    """Has another request come between, before the n-th call of the one that is made."""
-
-    def __init__(self, aws_calls: AwsCalls, at: int, other: Callable[[], None]) -> None:
-        self.aws_calls, self.at, self.other = aws_calls, at, other
-
-    def __enter__(self) -> None:
-        through = self.aws_calls.note
-
-        def note(operation: str) -> None:
-            if len(self.aws_calls.made) == self.at:
-                self.aws_calls.note = through  # type: ignore[method-assign]
-                self.other()
-            through(operation)
-
-        self.aws_calls.note = note  # type: ignore[method-assign]
-
-    def __exit__(self, *_: object) -> None:
-        vars(self.aws_calls).pop("note", None)

@@ -147,18 +147,11 @@ def test_a_model_deleted_at_any_moment_of_its_import_leaves_nothing(
     MODELS.request("DELETE", f"/models/{first}")
     for call in kill_points(calls):
         model_id = begun(source)
-        noted, answers = aws_calls.note, []
+        answers: list[int] = []
+        delete = lambda: MODELS.request("DELETE", f"/models/{model_id}").status  # noqa: B023, E731
         aws_calls.reset()
-
-        def note(operation: str) -> None:
-            if len(aws_calls.made) == call and not answers:  # noqa: B023
-                answers.append(None)  # noqa: B023
-                answers[0] = MODELS.request("DELETE", f"/models/{model_id}").status  # noqa: B023
-            noted(operation)  # noqa: B023
-
-        monkeypatch.setattr(aws_calls, "note", note)
+        aws_calls.before(call, lambda: answers.append(delete()))  # noqa: B023
         deliver(model_id)
-        monkeypatch.setattr(aws_calls, "note", noted)
         minutes_pass(monkeypatch, 4)
         deliver(model_id), reconcile(), work()
 

@@ -1,7 +1,7 @@
 """Large models held to their SHA-256 by the worker, which is killed at any call of it."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import moto.s3.models
@@ -265,7 +265,8 @@ def test_a_model_deleted_at_any_moment_of_its_check_leaves_nothing(
     deleted(first)
     for call in kill_points(calls):
         model_id = checking(told)
-        at_call(aws_calls, monkeypatch, call, lambda: deleted(model_id))  # noqa: B023
+        aws_calls.reset()
+        aws_calls.before(call, lambda: deleted(model_id))  # noqa: B023
 
         assert deliver(model_id) == {"batchItemFailures": []}
         minutes_pass(monkeypatch, 6)
@@ -274,30 +275,14 @@ def test_a_model_deleted_at_any_moment_of_its_check_leaves_nothing(
         assert (MODELS.get(f"/models/{model_id}").status, left_behind()) == (404, [])
 
 
-def at_call(
-    aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch, call: int, act: Callable[[], None]
-) -> None:
-    """Do something in the moment before the n-th call from now on, once."""
-    noted, done = AwsCalls.note, []
-    aws_calls.reset()
-
-    def note(operation: str) -> None:
-        if len(aws_calls.made) == call and not done:
-            done.append(operation)
-            act()
-        noted(aws_calls, operation)
-
-    monkeypatch.setattr(aws_calls, "note", note)
-
-
 @either_digest
 def test_a_model_that_is_renamed_while_it_is_checked_keeps_its_new_name(
     aws_calls: AwsCalls, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
     model_id = checking(told)
-    calls = calls_of(aws_calls, lambda: None)
     rename = lambda: MODELS.request("PATCH", f"/models/{model_id}", {"name": "new"})  # noqa: E731
-    at_call(aws_calls, monkeypatch, calls + 4, rename)
+    aws_calls.reset()
+    aws_calls.before(4, rename)
 
     deliver(model_id)
 
