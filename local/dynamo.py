@@ -114,29 +114,20 @@ class Tables:
 
         A success is in the journal when this returns; a failure leaves every item as it was.
         """
-        touched = list(self._touched(operation, body))
-        before = [(table, key, table.current(key)) for table, key in touched]
+        touched = list(_touched(self._tables, operation, body))
+        put_back = _as_it_is(touched)
         succeeded = False
         try:
             succeeded = act()
         finally:
-            for table, key, item in [] if succeeded else before:
-                table.replace(key, item)
+            if not succeeded:
+                put_back()
         if not succeeded:
             return False
         self._journal.append([(table.name, key, table.current(key)) for table, key in touched])
         if self._journal.lines > LONGEST_JOURNAL + 2 * self._item_count():
             self._journal.rewrite(self._contents())
         return True
-
-    def _touched(
-        self, operation: str, body: Mapping[str, Any]
-    ) -> Iterator[tuple[KeptTable, Attributes]]:
-        for name, part in _parts(operation, body):
-            table = self._tables.get(name)
-            key = table.key_of(part.get("Key") or part.get("Item") or {}) if table else {}
-            if table and len(key) == len(table.table_key_attrs):
-                yield table, key
 
     def _drop_expired(self) -> None:
         now = time.time()
@@ -156,6 +147,31 @@ class Tables:
 
     def _item_count(self) -> int:
         return sum(len(self._tables[name]) for name in self._ttl)
+
+
+def before(table: KeptTable, operation: str, body: Mapping[str, Any]) -> Callable[[], None]:
+    """Return what makes the items that a request touches be what they are now."""
+    return _as_it_is(_touched({table.name: table}, operation, body))
+
+
+def _as_it_is(touched: Iterable[tuple[KeptTable, Attributes]]) -> Callable[[], None]:
+    known = [(table, key, table.current(key)) for table, key in touched]
+
+    def put_back() -> None:
+        for table, key, item in known:
+            table.replace(key, item)
+
+    return put_back
+
+
+def _touched(
+    tables: Mapping[str, KeptTable], operation: str, body: Mapping[str, Any]
+) -> Iterator[tuple[KeptTable, Attributes]]:
+    for name, part in _parts(operation, body):
+        table = tables.get(name)
+        key = table.key_of(part.get("Key") or part.get("Item") or {}) if table else {}
+        if table and len(key) == len(table.table_key_attrs):
+            yield table, key
 
 
 def _parts(operation: str, body: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

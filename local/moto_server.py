@@ -16,7 +16,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from local import attribute_values
+from local import quick_moto
 from local.aws_call import Call, read_call, refusal
 from local.backends import Backends
 from local.dynamo import WRITES, Tables
@@ -150,7 +150,7 @@ def build(settings: Settings, root: Path) -> MotoServer:
 def main() -> None:
     """Serve until stdin ends."""
     arguments = Arguments.parse("local.moto_server")
-    attribute_values.answer_as_kept()
+    quick_moto.quicken()
     server = build(Settings.load(arguments.config), arguments.root)
     serve(server, arguments.port, on_end=lambda: None)
 

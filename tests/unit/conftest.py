@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.base_backend import BackendDict
+from moto.dynamodb.models import dynamodb_backends
 
 from lambdas.asset_worker import fetching, model_imports
 from lambdas.core import aws
-from local import attribute_values
+from local import dynamo, quick_moto
+from local.quick_moto import ON_ITEMS
+from tests.unit.direct import on_items
 from tests.unit.fakes import AwsCalls, FakeSageMaker
 from tests.unit.web import Web, make_web
 
@@ -30,7 +34,7 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "ERROR",
 }
 os.environ.update(ENVIRONMENT)
-attribute_values.answer_as_kept()
+quick_moto.quicken()
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def aws_calls(
     """An empty table and bucket; every call to AWS is noted."""
     calls = AwsCalls()
     BackendDict.reset()
-    _make_table()
+    table = _make_table()
     aws.s3().create_bucket(Bucket="bucket")
     for queue in ("assets", "notices", "published"):
         aws.sqs().create_queue(QueueName=queue)
@@ -64,6 +68,8 @@ def aws_calls(
     def call(client: BaseClient, operation: str, request: dict) -> dict:
         if client.meta.service_model.service_name == "sagemaker":
             return calls.answer(operation, lambda: sagemaker.answer(operation, request))
+        if client.meta.service_model.service_name == "dynamodb" and operation in ON_ITEMS:
+            return calls.answer(operation, lambda: on_items(table, client, operation, request))
         return calls.answer(operation, lambda: through(client, operation, request))
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
@@ -92,7 +98,9 @@ def web(aws_calls: AwsCalls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
-def _make_table() -> None:
+def _make_table() -> dynamo.KeptTable:
+    """Make it one that a transaction does not copy as a whole."""
+
     def keys(partition: str, sort: str) -> list[dict]:
         return [
             {"AttributeName": partition, "KeyType": "HASH"},
@@ -118,3 +126,6 @@ def _make_table() -> None:
             },
         ],
     )
+    table = dynamodb_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].tables["table"]
+    table.__class__ = dynamo.KeptTable
+    return table
