@@ -15,7 +15,7 @@ from lambdas.asset_worker import fetching, model_imports
 from lambdas.core import aws
 from local import dynamo, quick_moto
 from local.quick_moto import ON_ITEMS
-from tests.unit.direct import on_items
+from tests.unit.direct import on_items, shorten_the_way
 from tests.unit.fakes import AwsCalls, FakeSageMaker
 from tests.unit.web import Web, make_web
 
@@ -35,6 +35,7 @@ ENVIRONMENT = {
 }
 os.environ.update(ENVIRONMENT)
 quick_moto.quicken()
+shorten_the_way()
 
 
 @pytest.fixture(scope="module")
