@@ -9,8 +9,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
+from document import read_document
 from reference.page import content_security_policy, page
 
 FOLDER = Path("build", "published")
@@ -19,7 +18,7 @@ _KEPT = "public, max-age=300"
 
 def publish(root: Path) -> Path:
     """Writes the files below `root` and returns their folder."""
-    document = yaml.safe_load((root / "openapi.yaml").read_text(encoding="utf-8"))
+    document = read_document(root)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
