@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kohya_trainer import child as child_module
 from kohya_trainer.command import Launch
 from kohya_trainer.paths import Paths
 from kohya_trainer.settings import Settings
@@ -19,12 +20,12 @@ HELPERS = """
 import os, signal, sys, time
 sys.path.insert(0, {root!r})
 from kohya_trainer.tfevents import EventWriter
-from tests.container.support import write_safetensors
 from pathlib import Path
 def bar(step, total, loss):
     text = f"\\rsteps:  {{step * 100 // total}}%|###   | {{step}}/{{total}} [00:01<00:02,  1.00s/it"
     print(text + f", avr_loss={{loss}}]", end="", file=sys.stderr, flush=True)
 def save(name, cut=0):
+    from tests.container.support import write_safetensors  # numpy, which few need
     path = Path("lora") / name
     write_safetensors(path, {{"lora_unet_x.lora_down.weight": (4, 8)}})
     if cut:
@@ -196,7 +197,10 @@ def test_a_stop_before_the_engine_began_starts_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_a_good_engine_that_leaves_a_child_behind_is_cleaned_up_after(tmp_path, silent):
+def test_a_good_engine_that_leaves_a_child_behind_is_cleaned_up_after(
+    tmp_path, silent, monkeypatch
+):
+    monkeypatch.setattr(child_module, "LINGER_SECONDS", 0.3)
     status, _ = train(
         tmp_path,
         f"""
