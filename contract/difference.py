@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from contract.reading import parse, read_yaml
 from contract.schema_difference import Change, Comparison
 from contract.schemas import never_null
 from contract.source import ROOT
@@ -154,7 +153,7 @@ def main() -> None:
     parser.add_argument("--release", action="store_true", help="keep the document as a release's")
     arguments = parser.parse_args()
     text = (ROOT / "openapi.yaml").read_text(encoding="utf-8")
-    new = yaml.safe_load(text)
+    new = parse(text)
     against = arguments.against or last_release()
     told = _told(against, new) if against else "No release is kept in docs/releases/ yet."
     print(told)
@@ -172,7 +171,7 @@ _UNANNOUNCED = (
 
 
 def _told(path: Path, new: Document) -> str:
-    old = yaml.safe_load(path.read_text(encoding="utf-8"))
+    old = read_yaml(path)
     versions = old["info"]["version"], new["info"]["version"]
     found = changes(old, new)
     lines = [f"{path.name} {versions[0]} -> openapi.yaml {versions[1]}: {len(found)} changes"]

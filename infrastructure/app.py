@@ -10,9 +10,9 @@ from pathlib import Path
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 import aws_cdk as cdk
-import yaml
 from cdk_nag import AwsSolutionsChecks
 
+from document import read_document
 from gateway_body import read_routes
 from problems import DeploymentError
 from settings import DeploymentSettings, load_settings
@@ -35,7 +35,7 @@ def build(app: cdk.App, *, root: Path = ROOT) -> LoraStack:
     Raises DeploymentError, whose text is one sentence for the person who deploys.
     """
     settings = load_settings(app.node)
-    routes = read_routes(yaml.safe_load((root / "openapi.yaml").read_text(encoding="utf-8")))
+    routes = read_routes(read_document(root))
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return LoraStack(
         app,

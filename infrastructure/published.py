@@ -7,10 +7,10 @@ and works out nothing at a request.
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
+from document import parse_document, read_text
 from reference.page import content_security_policy, page
 
 FOLDER = Path("build", "published")
@@ -19,15 +19,9 @@ _KEPT = "public, max-age=300"
 
 def publish(root: Path) -> Path:
     """Writes the files below `root` and returns their folder."""
-    document = yaml.safe_load((root / "openapi.yaml").read_text(encoding="utf-8"))
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "openapi.json": json.dumps(document, ensure_ascii=False, separators=(",", ":")),
-        "docs.html": page(document),
-    }
-    texts["headers.json"] = json.dumps({name: _headers(name, texts[name]) for name in texts})
-    for name, text in texts.items():
+    for name, text in _texts(read_text(root)).items():
         _write(folder / name, text)
     return folder
 
@@ -35,6 +29,17 @@ def publish(root: Path) -> Path:
 def digest_of_published(folder: Path) -> bytes:
     """A digest of all files, for the hash of the zip that holds them."""
     return b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sorted(folder.iterdir()))
+
+
+@lru_cache(maxsize=1)
+def _texts(contract: str) -> Mapping[str, str]:
+    document = parse_document(contract)
+    texts = {
+        "openapi.json": json.dumps(document, ensure_ascii=False, separators=(",", ":")),
+        "docs.html": page(document),
+    }
+    headers = {name: _headers(name, text) for name, text in texts.items()}
+    return texts | {"headers.json": json.dumps(headers)}
 
 
 def _headers(name: str, text: str) -> Mapping[str, str]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from kohya_trainer import child as child_module
 from kohya_trainer.command import Launch
 from kohya_trainer.paths import Paths
 from kohya_trainer.settings import Settings
 from kohya_trainer.training import EXIT_STOPPED, run
 from tests.container.support import make_base, metrics_rows, read_json, write_safetensors
+from tests.container.test_training_program import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,12 +21,12 @@ HELPERS = """
 import os, signal, sys, time
 sys.path.insert(0, {root!r})
 from kohya_trainer.tfevents import EventWriter
-from tests.container.support import write_safetensors
 from pathlib import Path
 def bar(step, total, loss):
     text = f"\\rsteps:  {{step * 100 // total}}%|###   | {{step}}/{{total}} [00:01<00:02,  1.00s/it"
     print(text + f", avr_loss={{loss}}]", end="", file=sys.stderr, flush=True)
 def save(name, cut=0):
+    from tests.container.support import write_safetensors  # numpy, which few need
     path = Path("lora") / name
     write_safetensors(path, {{"lora_unet_x.lora_down.weight": (4, 8)}})
     if cut:
@@ -170,7 +172,7 @@ def test_an_engine_that_ignores_sigterm_is_killed_after_the_grace_and_so_are_its
     assert status == EXIT_STOPPED
     assert failure["code"] == "stopped"
     child = int((tmp_path / "staging" / "child").read_text())
-    assert not runs(child)
+    wait_for(lambda: not runs(child))  # a killed process takes a moment to die
 
 
 def test_a_stop_that_comes_when_all_is_done_does_not_spoil_it(tmp_path):
@@ -196,7 +198,10 @@ def test_a_stop_before_the_engine_began_starts_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_a_good_engine_that_leaves_a_child_behind_is_cleaned_up_after(tmp_path, silent):
+def test_a_good_engine_that_leaves_a_child_behind_is_cleaned_up_after(
+    tmp_path, silent, monkeypatch
+):
+    monkeypatch.setattr(child_module, "LINGER_SECONDS", 0.3)
     status, _ = train(
         tmp_path,
         f"""
@@ -212,7 +217,7 @@ def test_a_good_engine_that_leaves_a_child_behind_is_cleaned_up_after(tmp_path, 
 
     assert status == 0
     child = int((tmp_path / "staging" / "child").read_text())
-    assert not runs(child)
+    wait_for(lambda: not runs(child))  # a killed process takes a moment to die
 
 
 def test_an_earlier_attempt_is_cleared_but_its_loras_stay_until_replaced(tmp_path, capfd):

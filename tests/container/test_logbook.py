@@ -58,7 +58,7 @@ def test_lines_stand_in_the_tail_until_a_segment_is_full(paths):
 
 def test_many_lines_leave_a_dozen_objects_with_the_newest(paths):
     book = LogBook(paths)
-    for _ in range(200):
+    for _ in range(50):
         fill(book, 777)
         book.write()
 
@@ -66,7 +66,7 @@ def test_many_lines_leave_a_dozen_objects_with_the_newest(paths):
     assert len(names(paths)) <= KEPT_LINES // SEGMENT_LINES + 2
     assert KEPT_LINES <= len(lines) <= KEPT_LINES + 2 * SEGMENT_LINES
     numbers = [line["number"] for line in lines]
-    assert numbers == list(range(numbers[0], 200 * 777 + 1))
+    assert numbers == list(range(numbers[0], 50 * 777 + 1))
 
 
 def test_a_flood_between_two_writes_keeps_its_end_and_its_numbers(paths):

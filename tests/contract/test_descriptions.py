@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-CONTRACT: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parents[2] / "openapi.yaml").read_text(encoding="utf-8")
-)
+from contract.reading import read_yaml
+
+CONTRACT: dict[str, Any] = read_yaml(Path(__file__).parents[2] / "openapi.yaml")
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 OPERATIONS = [
     operation for operations in CONTRACT["paths"].values() for operation in operations.values()

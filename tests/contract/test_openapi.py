@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from contract import document
+from contract.reading import read_yaml
 
 FILE = Path(__file__).parents[2] / "openapi.yaml"
-CONTRACT: dict[str, Any] = yaml.safe_load(FILE.read_text())
+CONTRACT: dict[str, Any] = read_yaml(FILE)
 OPERATIONS = {
     f"{method.upper()} {path}": operation
     for path, operations in CONTRACT["paths"].items()

@@ -1,8 +1,12 @@
 """One synthesis for all tests of this folder, and small ones for what a setting changes."""
 
+import fcntl
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,22 +105,63 @@ def _listed(value: object) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def synthesize(outdir: Path, *, root: Path = ROOT, **settings: object) -> Synthesized:
-    # Not at the top: every worker of a test run would load CDK at collection, for 2 s and more.
-    import app
+def run_app(outdir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs app.py as `make synth` does, with no Docker, no CDK CLI and no AWS on the PATH."""
+    return subprocess.run(
+        [sys.executable, "infrastructure/app.py"],
+        cwd=ROOT,
+        env={
+            "PATH": str(Path(shutil.which("node")).parent),
+            "HOME": os.environ["HOME"],
+            "CDK_OUTDIR": str(outdir),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+    )
 
-    context = {**app.context_of_cdk_json(), "lorastack": settings}
-    cdk_app = app.new_app(context=context, outdir=str(outdir))
-    app.build(cdk_app, root=root)
-    cdk_app.synth()
+
+def read_assembly(outdir: Path) -> Synthesized:
     template = json.loads((outdir / "LoraStack.template.json").read_text(encoding="utf-8"))
     return Synthesized(outdir=outdir, template=template)
 
 
+def new_app(outdir: Path, **settings: object):
+    """An app that does not copy code into zips, which takes longer than all else: `deployed` does."""
+    # Not at the top: every worker of a test run would load CDK at collection, for 2 s and more.
+    import app
+
+    context = {**app.context_of_cdk_json(), "lorastack": settings, "aws:cdk:bundling-stacks": []}
+    return app.new_app(context=context, outdir=str(outdir))
+
+
+def synthesize(outdir: Path, *, root: Path = ROOT, **settings: object) -> Synthesized:
+    import app
+
+    cdk_app = new_app(outdir, **settings)
+    app.build(cdk_app, root=root)
+    cdk_app.synth()
+    return read_assembly(outdir)
+
+
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    """What a deployment of this checkout with the default settings is made of."""
-    return synthesize(tmp_path_factory.mktemp("deployed"))
+    """What a deployment of this checkout with the default settings is made of.
+
+    Made once in a test run, by a process of its own; the workers of pytest-xdist share it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    outdir = folder / "deployed"
+    with (folder / "deployed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not outdir.exists():
+            draft = folder / "deployed-draft"
+            done = run_app(draft, PYTHONHASHSEED="1", CDK_CONTEXT_JSON='{"lorastack": {}}')
+            assert done.returncode == 0, done.stderr
+            draft.rename(outdir)
+    return read_assembly(outdir)
 
 
 @pytest.fixture

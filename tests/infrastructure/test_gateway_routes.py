@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import shown
+
+from document import read_document
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
@@ -23,7 +24,7 @@ FUNCTIONS = {
 
 @pytest.fixture(scope="module")
 def contract() -> dict[tuple[str, str], dict]:
-    paths = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    paths = read_document(ROOT)["paths"]
     return {
         (path, method): operation
         for path, item in paths.items()
@@ -178,9 +179,10 @@ def test_the_stage_is_throttled_and_traced_and_never_logs_a_token(deployed):
 
 def test_a_changed_route_makes_a_new_deployment(synthesize_with, checkout):
     before = synthesize_with()
-    contract = yaml.safe_load((checkout / "openapi.yaml").read_text())
+    contract = dict(read_document(checkout))
+    contract["paths"] = {**contract["paths"]}
     del contract["paths"]["/health"]
-    (checkout / "openapi.yaml").write_text(yaml.safe_dump(contract))
+    (checkout / "openapi.yaml").write_text(json.dumps(contract))  # JSON is YAML, and quicker
     after = synthesize_with()
 
     assert set(before.of_type("AWS::ApiGateway::Deployment")) != set(

@@ -309,10 +309,8 @@ def test_a_training_job_writes_the_log_streams_of_this_deployment_only(deployed)
     assert streams.endswith(":log-group:/aws/sagemaker/TrainingJobs:log-stream:lorastack-*")
 
 
-def test_the_image_of_this_checkout_can_be_pulled_by_the_job(synthesize_with):
-    built = synthesize_with()
-
-    (pulled,) = [r for r in by_resource(built, "TrainingRole", "ecr") if r != "*"]
+def test_the_image_of_this_checkout_can_be_pulled_by_the_job(deployed):
+    (pulled,) = [r for r in by_resource(deployed, "TrainingRole", "ecr") if r != "*"]
     assert "repository/cdk-hnb659fds-container-assets-" in pulled
 
 

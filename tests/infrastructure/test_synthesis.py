@@ -1,41 +1,20 @@
 """Synthesis as a whole: what it needs, what stops it, and that it always gives the same."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import new_app, run_app, synthesize
 
-ROOT = Path(__file__).resolve().parents[2]
 # cfn-lint W3005: CDK writes a DependsOn on a function's role that its GetAtt implies already.
 IGNORED = "W3005"
 
 
-def run_app(outdir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs app.py as `make synth` does, with no Docker, no CDK CLI and no AWS on the PATH."""
-    return subprocess.run(
-        [sys.executable, "infrastructure/app.py"],
-        cwd=ROOT,
-        env={
-            "PATH": str(Path(shutil.which("node")).parent),
-            "HOME": os.environ["HOME"],
-            "CDK_OUTDIR": str(outdir),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_a_second_synthesis_in_another_process_gives_the_same_template(deployed, tmp_path):
-    done = run_app(tmp_path, PYTHONHASHSEED="1", CDK_CONTEXT_JSON='{"lorastack": {}}')
-
-    assert done.returncode == 0, done.stderr
-    template = json.loads((tmp_path / "LoraStack.template.json").read_text())
-    assert template == deployed.template
+    # `deployed` was made by app.py in a process with a hash seed of its own.
+    assert synthesize(tmp_path).template == deployed.template
 
 
 def test_a_wrong_setting_ends_with_one_sentence_and_no_traceback(tmp_path):
@@ -74,7 +53,7 @@ def test_a_finding_without_acknowledgement_stops_synthesis(tmp_path, checkout):
 
     import app
 
-    cdk_app = app.new_app(context={}, outdir=str(tmp_path / "out"))
+    cdk_app = new_app(tmp_path / "out")
     stack = app.build(cdk_app, root=checkout)
     sqs.Queue(stack, "PlainQueue")
 

@@ -100,9 +100,15 @@ class LogBook:
 
 def clean(text: str) -> str:
     """The text on one line, without tokens; of an address only the host is left."""
-    printable = "".join(char if char.isprintable() else " " for char in text[: 4 * LONGEST_LINE])
-    told = _TOKEN.sub("[token]", _URL.sub(r"\1\2/...", printable.rstrip()))
+    printable = _printable(text[: 4 * LONGEST_LINE]).rstrip()
+    told = _TOKEN.sub("[token]", _URL.sub(r"\1\2/...", printable))
     return told if len(told) <= LONGEST_LINE else f"{told[: LONGEST_LINE - 3]}..."
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():  # as nearly every line is
+        return text
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _newest(lines: list[Line]) -> list[Line]:

@@ -3,23 +3,13 @@
 import json
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
+from kohya_trainer import installed
 from kohya_trainer.settings import Settings
 
 PACKAGES = ("torch", "accelerate", "transformers", "diffusers", "safetensors", "numpy")
-
-_ASK = """
-import json, sys
-from importlib.metadata import PackageNotFoundError, version
-found = {}
-for name in sys.argv[1:]:
-    try:
-        found[name] = version(name)
-    except PackageNotFoundError:
-        pass
-print(json.dumps(found))
-"""
 
 
 def versions(settings: Settings) -> dict[str, str]:
@@ -28,9 +18,12 @@ def versions(settings: Settings) -> dict[str, str]:
 
 
 def _asked(settings: Settings) -> dict[str, str]:
+    if settings.kohya_python == sys.executable:
+        return installed.installed(PACKAGES)
     try:
+        question = Path(installed.__file__).read_text(encoding="utf-8")
         answer = subprocess.run(
-            [settings.kohya_python, "-c", _ASK, *PACKAGES],
+            [settings.kohya_python, "-c", question, *PACKAGES],
             capture_output=True,
             check=True,
             timeout=20,

@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kohya_trainer.inputs import image_paths
+from kohya_trainer.rehearsal.formats import STARTS, UnidentifiedImageError
 from kohya_trainer.rehearsal.options import Dataset, Subset
 
 Vector = NDArray[np.float32]
 
 FEATURES = 64
 _READ = 65536
-STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM")
-
-
-class UnidentifiedImageError(OSError):
-    """What Pillow, and so sd-scripts, says to a file that is no image."""
 
 
 @dataclass(frozen=True)
