@@ -1,5 +1,6 @@
 """An AWS in memory for the unit tests: moto, without a socket, and our own SageMaker."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 quick_moto.quicken()
 shorten_the_way()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there by now to itself: to look it all through takes 50 ms at each collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

@@ -70,8 +70,7 @@ class Web:
 
     def network(self) -> Network:
         """Return the way there, for who would otherwise go to the Internet."""
-        trusted = ssl.create_default_context()
-        trusted.load_verify_locations(self.certificate)
+        trusted = ssl.create_default_context(cafile=self.certificate)
         return Network(self._resolve, self._connect, trusted, 5, 5, 5)
 
     def body_requests(self) -> list[str]:
