@@ -52,6 +52,15 @@ def stack(cdk_out: Path) -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="session")
+def slow_stack(cdk_out: Path) -> Iterator[LocalStack]:
+    """A stack in which a step takes long enough to look on, or for something to happen."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LORASTACK_REHEARSAL_STEP_SECONDS", "0.08")
+        with running(["--cdk-out", str(cdk_out), "--workspace", "tests"]) as started:
+            yield started
+
+
+@pytest.fixture(scope="session")
 def api(stack: LocalStack) -> Iterator[httpx.Client]:
     """A client of the running stack with its first token (an admin's)."""
     with stack.client() as client:

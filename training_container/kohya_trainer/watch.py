@@ -79,7 +79,8 @@ class Watch:
     def follow(self, child: Child, stop_requested: Callable[[], bool]) -> None:
         """Watch until the engine has ended: by itself, because it was told to, or by NaN."""
         report = self._settings.report_seconds
-        collect, tell, segment = _every(COLLECT_SECONDS), _every(report), _every_growing(report)
+        collect = _every(min(COLLECT_SECONDS, report))
+        tell, segment = _every(report), _every_growing(report)
         self.gpus.start()
         while not child.wait(min(TICK, report)):
             if stop_requested():
