@@ -36,6 +36,8 @@ PRELOADED = (
     "pydantic.type_adapter",
     "pydantic.types",
 )
+# Whose descriptions, megabytes of JSON, are read before the fork too.
+DESCRIBED = ("dynamodb", "s3", "sagemaker", "sqs")
 IMPORTED = b"\n"
 STACK_ENDED = 86  # the exit status of a worker whose stdin ended
 
@@ -170,6 +172,25 @@ def _import_failure(reader: int) -> str | None:
 def _preload() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
+    _share_descriptions()
+
+
+def _share_descriptions() -> None:
+    """Let every process use one loader that has read what a first client of a service needs.
+
+    Each would read it for itself otherwise, a tenth of a second at its first call to AWS. No
+    setting comes from here: a loader knows nothing but the files that botocore brings.
+    """
+    import botocore.loaders
+    import botocore.session
+
+    loader = botocore.loaders.create_loader()
+    botocore.session.create_loader = lambda search_path_string=None: loader  # noqa: ARG005
+    for name in ("_retry", "endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data(name)
+    for service in DESCRIBED:
+        for kind in ("endpoint-rule-set-1", "service-2"):
+            loader.load_service_model(service, kind)
 
 
 def _watch(hosts: Mapping[int, Hosted]) -> int:

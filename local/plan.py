@@ -21,6 +21,7 @@ KOHYA_VARIABLES = (
 )
 # What no deployment sets: receivers of webhooks on this machine, over http.
 LOCAL_ALONE = {"WEBHOOKS_TO_LOOPBACK": "true"}
+REPORT_SECONDS = "LORASTACK_REPORT_SECONDS"
 ENGINE_VARIABLES = (*KOHYA_VARIABLES, "LORASTACK_REHEARSAL_STEP_SECONDS")
 
 
@@ -182,6 +183,7 @@ def _functions(plan: Plan, sockets: FunctionSockets) -> Program:
 def _endpoint_config(plan: Plan) -> dict[str, Any]:
     template = plan.template
     training_role = template.training_role
+    report_seconds = _report_seconds()
     return {
         "buckets": {
             b.name: {"cors": list(b.cors), "event_bridge": b.event_bridge} for b in template.buckets
@@ -193,13 +195,21 @@ def _endpoint_config(plan: Plan) -> dict[str, Any]:
         "region": REGION,
         "account": ACCOUNT,
         "image_environment": {
-            "LORASTACK_REPORT_SECONDS": "1",
+            REPORT_SECONDS: str(report_seconds),
             **{name: os.environ[name] for name in ENGINE_VARIABLES if os.environ.get(name)},
         },
-        "sync_seconds": 1,
+        "sync_seconds": report_seconds,  # what is told goes to S3 as often
         "pythonpath": [str(plan.options.code / "training_container")],
         "training_role_access_key_id": access_key_id(training_role) if training_role else OPERATOR,
     }
+
+
+def _report_seconds() -> float:
+    """How often a training tells what it does; like the container, no number means the default."""
+    try:
+        return max(0.05, float(os.environ.get(REPORT_SECONDS) or 1))
+    except ValueError:
+        return 1.0
 
 
 def _functions_config(plan: Plan, sockets: FunctionSockets) -> dict[str, Any]:

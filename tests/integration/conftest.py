@@ -15,6 +15,8 @@ from local_stack import REPOSITORY, LocalStack, running
 from toy_stack import ToyStack, write_toy_stack
 
 TEMPLATE = REPOSITORY / "cdk.out" / "LoraStack.template.json"
+# As in the Makefile: every process of every stack would compile anew what it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 SOURCES = ("infrastructure", "lambdas", "openapi.yaml", "requirements", "cdk.json")
 
 
@@ -37,7 +39,6 @@ def cdk_out() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)  # pytest-xdist runs several sessions
         if _stale():
             environment = {**os.environ, "CDK_OUTDIR": str(TEMPLATE.parent)}
-            environment.pop("PYTHONDONTWRITEBYTECODE", None)
             program = [sys.executable, "infrastructure/app.py"]
             subprocess.run(program, cwd=REPOSITORY, env=environment, check=True)
             TEMPLATE.touch()
@@ -49,6 +50,19 @@ def stack(cdk_out: Path) -> Iterator[LocalStack]:
     """The whole synthesized stack, running."""
     with running(["--cdk-out", str(cdk_out), "--workspace", "tests"]) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def slow_stack(cdk_out: Path) -> Iterator[LocalStack]:
+    """A stack in which a step takes long enough to look on, or for something to happen.
+
+    Its tests ask one thing after the other: more processes would only start cold more often.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("LORASTACK_REHEARSAL_STEP_SECONDS", "0.08")
+        arguments = ["--cdk-out", str(cdk_out), "--workspace", "tests", "--processes", "2"]
+        with running(arguments) as started:
+            yield started
 
 
 @pytest.fixture(scope="session")

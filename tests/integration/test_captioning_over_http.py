@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from client import PNG, SD_1_5, checkpoint, follow, upload_dataset, upload_model
-from local_stack import LocalStack, await_that, running
+from local_stack import LocalStack, await_that
 from safetensors import safe_open
 from test_interruption import interrupt, keys
 
@@ -88,34 +88,30 @@ def test_ten_thousand_images_would_be_one_object(
     assert (header["images"], header["captioning"]["prepend"]) == (2, ["tusiji"])
 
 
-def test_after_an_interruption_the_proposals_are_those_of_before(
-    cdk_out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_an_interruption_the_proposals_are_those_of_before(slow_stack: LocalStack) -> None:
     """The object in S3 is not even written again."""
-    monkeypatch.setenv("LORASTACK_REHEARSAL_STEP_SECONDS", "0.3")
-    with (
-        running(["--cdk-out", str(cdk_out), "--workspace", "tests"]) as slow,
-        slow.client() as api,
-    ):
-        upload_model(api, "base", checkpoint(SD_1_5)).raise_for_status()
-        upload_dataset(api, "images", dict.fromkeys(NAMES, PNG), caption_policy="empty")
+    with slow_stack.client() as api:
+        upload_model(api, "captioning-base", checkpoint(SD_1_5)).raise_for_status()
+        upload_dataset(
+            api, "captioning-images", dict.fromkeys(NAMES, PNG), caption_policy="empty"
+        ).raise_for_status()
         request = {
-            "name": "spot",
-            "model": "base",
-            "datasets": [{"dataset": "images", "repeats": 5}],
+            "name": "captioned-spot",
+            "model": "captioning-base",
+            "datasets": [{"dataset": "captioning-images", "repeats": 5}],
             "config_params": {"max_train_epochs": 2, "network_dim": 4},
             "captioning": ASKED,
             "spot": True,
         }
         made = api.post("/trainings", json=request).raise_for_status().json()
-        await_that(lambda: keys(slow, made["id"], "captions"), 60)
-        before = written_at(slow, made["id"])
-        interrupt(slow, made["job_name"], 1)
+        await_that(lambda: keys(slow_stack, made["id"], "captions"), 60)
+        before = written_at(slow_stack, made["id"])
+        interrupt(slow_stack, made["job_name"], 1)
         ended = follow(api, made["id"])
 
         assert ended["status"] == "succeeded", ended["failure"]
         assert ended["progress"]["images_captioned"] == 3
-        assert written_at(slow, made["id"]) == before
+        assert written_at(slow_stack, made["id"]) == before
         rows = api.get(f"/trainings/{made['id']}/captions").json()["data"]
         assert [row["file_name"] for row in rows] == NAMES
 

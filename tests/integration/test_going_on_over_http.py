@@ -2,14 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from client import SD_1_5, checkpoint, follow, upload_dataset, upload_model
-from local_stack import LocalStack, await_that, running
+from local_stack import LocalStack, await_that
 from test_interruption import curve, has_state
 
 PARAMS = {"max_train_epochs": 5, "network_dim": 4, "lr_scheduler": "constant"}
@@ -17,23 +16,25 @@ STEPS_PER_EPOCH = 10
 
 
 @pytest.fixture(scope="module")
-def slow(cdk_out: Path) -> Iterator[LocalStack]:
-    """A stack in which a step takes a moment, with a model and a dataset."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LORASTACK_REHEARSAL_STEP_SECONDS", "0.1")
-        with running(["--cdk-out", str(cdk_out), "--workspace", "tests"]) as started:
-            with started.client() as api:
-                upload_model(api, "base", checkpoint(SD_1_5)).raise_for_status()
-                upload_dataset(api, "images").raise_for_status()
-            yield started
+def slow(slow_stack: LocalStack) -> LocalStack:
+    """The stack in which a step takes a moment, with a model and a dataset."""
+    with slow_stack.client() as api:
+        upload(api)
+    return slow_stack
+
+
+def upload(api: httpx.Client) -> None:
+    """What is trained."""
+    upload_model(api, "going-base", checkpoint(SD_1_5)).raise_for_status()
+    upload_dataset(api, "going-images").raise_for_status()
 
 
 def create(api: httpx.Client, name: str, **more: Any) -> dict[str, Any]:
     """A training of two images, five times an epoch."""
     request = {
         "name": name,
-        "model": "base",
-        "datasets": [{"dataset": "images", "repeats": 5}],
+        "model": "going-base",
+        "datasets": [{"dataset": "going-images", "repeats": 5}],
         "config_params": PARAMS,
     }
     answer = api.post("/trainings", json=request | more)
@@ -42,9 +43,16 @@ def create(api: httpx.Client, name: str, **more: Any) -> dict[str, Any]:
     return made
 
 
-def test_a_canceled_training_is_gone_on_with_as_if_it_had_not_been(slow: LocalStack) -> None:
-    with slow.client() as api:
+def test_a_canceled_training_is_gone_on_with_as_if_it_had_not_been(
+    slow: LocalStack, stack: LocalStack
+) -> None:
+    with stack.client() as api:
+        upload(api)
         straight = create(api, "straight")
+        follow(api, straight["id"])
+        expected = curve(api, straight["id"])
+
+    with slow.client() as api:
         stopped = create(api, "stopped", keep_state=True)
         await_that(lambda: has_state(slow, stopped["id"], 2), 60)
         api.post(f"/trainings/{stopped['id']}/cancel").raise_for_status()
@@ -52,8 +60,7 @@ def test_a_canceled_training_is_gone_on_with_as_if_it_had_not_been(slow: LocalSt
 
         going_on = create(api, "going-on", continue_from=stopped["id"], config_params={})
         done, began = follow(api, going_on["id"]), going_on["continue_from"]
-        follow(api, straight["id"])
-        rows, expected = curve(api, going_on["id"]), curve(api, straight["id"])
+        rows = curve(api, going_on["id"])
 
     assert done["status"] == "succeeded", done["failure"]
     assert (began["kind"], began["id"]) == ("state", stopped["id"])
@@ -72,8 +79,8 @@ def test_more_epochs_may_be_wanted_of_one_that_succeeded(slow: LocalStack) -> No
             "/trainings/validate",
             json={
                 "name": "more",
-                "model": "base",
-                "datasets": [{"dataset": "images", "repeats": 4}],
+                "model": "going-base",
+                "datasets": [{"dataset": "going-images", "repeats": 4}],
                 "continue_from": first["id"],
                 "config_params": {"network_dim": 8},
             },

@@ -1,24 +1,13 @@
 """A spot training whose machine is taken away twice, over HTTP against the whole local stack."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from client import SD_1_5, checkpoint, follow, upload_dataset, upload_model
-from local_stack import LocalStack, await_that, running
+from local_stack import LocalStack, await_that
 
 EPOCHS, STEPS = 5, 50
 PARAMS = {"max_train_epochs": EPOCHS, "network_dim": 4, "lr_scheduler": "cosine"}
-
-
-@pytest.fixture
-def slow_stack(cdk_out: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
-    """A stack in which a step takes long enough for something to happen during it."""
-    monkeypatch.setenv("LORASTACK_REHEARSAL_STEP_SECONDS", "0.15")
-    with running(["--cdk-out", str(cdk_out), "--workspace", "tests"]) as started:
-        yield started
 
 
 def test_a_training_interrupted_twice_ends_like_one_that_was_not(

@@ -61,15 +61,19 @@ def test_a_message_comes_to_the_function_once_and_as_lambda_sends_it(toy: ToySta
     }
 
 
+@pytest.fixture(scope="module")
+def failing(toy: ToyStack) -> dict[str, str]:
+    """Messages that the function fails on in each way; sent together, as their waits are long."""
+    return {how: send(toy.stack, how) for how in ("fail", "die", "sleep")}
+
+
 @pytest.mark.parametrize("how", ["fail", "die", "sleep"])
 def test_what_the_function_fails_on_comes_again_and_then_to_the_dead_letters(
-    toy: ToyStack, how: str
+    toy: ToyStack, failing: dict[str, str], how: str
 ) -> None:
-    body = send(toy.stack, how)
+    await_that(lambda: failing[how] in dead(toy.stack), seconds=30)
 
-    await_that(lambda: body in dead(toy.stack), seconds=30)
-
-    assert toy.messages().count(body) == 2
+    assert toy.messages().count(failing[how]) == 2
 
 
 def test_of_a_batch_only_the_failed_message_comes_again(toy: ToyStack) -> None:

@@ -261,7 +261,7 @@ def template(folder: Path) -> dict[str, Any]:
             "ToyWork": {
                 "Type": "AWS::SQS::Queue",
                 "Properties": {
-                    "VisibilityTimeout": 3,
+                    "VisibilityTimeout": 2,
                     "RedrivePolicy": {
                         "maxReceiveCount": 2,
                         "deadLetterTargetArn": arn_of("ToyQueue"),
@@ -312,7 +312,7 @@ def template(folder: Path) -> dict[str, Any]:
             ),
             "ToyEvents": function("lambdas.toy.events.handler", EVENTS_FILE=str(folder / "events")),
             "ToyWorker": function(
-                "lambdas.toy.worker.handler", timeout=2, MESSAGES_FILE=str(folder / "messages")
+                "lambdas.toy.worker.handler", timeout=1, MESSAGES_FILE=str(folder / "messages")
             ),
             "ToySource": {
                 "Type": "AWS::Lambda::EventSourceMapping",
