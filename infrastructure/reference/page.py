@@ -107,9 +107,9 @@ def _introduction(document: Mapping) -> str:
         element("h1", f"{escape(info['title'])} {element('small', escape(info['version']))}"),
         prose(info["description"]),
         element("p", f"The document that this page is made of: {download}."),
-        element("h4", "Servers"),
+        element("h2", "Servers"),
         table(["URL", "What it is"], servers),
-        element("h4", "Authorization"),
+        element("h2", "Authorization"),
         prose(bearer["description"]),
     )
 
