@@ -43,11 +43,13 @@ class AuditEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: datetime = Field(description="When.")
+    at: datetime = Field(description="When it was done.")
     token_id: str = Field(
         description="Whose request it was; `operator` for what was done with AWS credentials."
     )
-    role: str = Field(description="The token's role then.")
+    role: str = Field(
+        description="The token's role then; `operator` for what was done with AWS credentials."
+    )
     action: str = Field(
         description="The operationId; `setLimits` where an operator set the workspace's limits.",
         examples=["createTraining"],

@@ -123,7 +123,7 @@ class Delivery(BaseModel):
     status: Literal["pending", "delivered", "failed"] = Field(
         description="`pending` as long as it is tried again."
     )
-    attempts: list[Attempt] = Field(description="In order.")
+    attempts: list[Attempt] = Field(description="What was tried so far, the first try first.")
     next_attempt_at: datetime | None = Field(
         default=None, description="When it is tried again; null: it is not."
     )
