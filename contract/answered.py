@@ -19,6 +19,8 @@ def require_all(document: dict[str, Any]) -> None:
         for operation in path.values():
             answered |= _reached(operation["responses"], schemas)
             asked |= _reached(operation.get("requestBody", {}), schemas)
+    for entry in document["webhooks"].values():
+        answered |= _reached(entry["post"]["requestBody"], schemas)
     for response in document["components"]["responses"].values():
         answered |= _reached(response, schemas)
     for name in answered - asked:

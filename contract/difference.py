@@ -21,7 +21,7 @@ RELEASES = ROOT / "docs" / "releases"
 
 def changes(old: Document, new: Document) -> list[Change]:
     """Return all differences, the breaking ones first."""
-    found = [*_operations(old, new)]
+    found = [*_operations(old, new), *_notices(old, new)]
     return sorted(set(found), key=lambda one: (not one.breaking, one))
 
 
@@ -51,6 +51,25 @@ def _operations(old: Document, new: Document) -> Iterator[Change]:
         yield Change(route, "is new", False)
     for route in before.keys() & after.keys():
         yield from _operation(route, old, new, before[route], after[route])
+
+
+def _notices(old: Document, new: Document) -> Iterator[Change]:
+    """Compare what receivers of webhooks are sent: to them it is an answer."""
+    before, after = old.get("webhooks", {}), new.get("webhooks", {})
+    for event_type in before.keys() - after.keys():
+        yield Change(event_type, "is gone", True)
+    for event_type in after.keys() - before.keys():
+        yield Change(event_type, "is new", False)
+    for event_type in before.keys() & after.keys():
+        told = [_told_of(event_type, document) for document in (old, new)]
+        yield from Comparison(old, new, sent=False).changes(event_type, *told)
+
+
+def _told_of(event_type: str, document: Document) -> Document:
+    schemas = document["components"]["schemas"]
+    name = schemas["Notice"]["discriminator"]["mapping"][event_type].rpartition("/")[2]
+    found: Document = schemas[name]["properties"]["data"]
+    return found
 
 
 def _by_route(document: Document) -> dict[str, Document]:

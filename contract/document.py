@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from contract import answered, answers, examples, reads, schemas
+from contract import answered, answers, examples, notices, reads, schemas
 from lambdas.core.problems import Problem
 
 VERSION = "0.1.0"
@@ -30,6 +30,7 @@ _TAGS = {
     "Models": "Base models and LoRAs: uploaded or imported, inspected, downloaded.",
     "Trainings": "Jobs that train a LoRA: checked, started, followed, canceled.",
     "Webhooks": "Being told what happens, at an address of one's own.",
+    notices.TAG: "What the receiver of a webhook is sent, by event type.",
     "Access": "A workspace: its tokens, its use and limits, and who did what.",
     "Service": "The service itself; these routes need no token.",
 }
@@ -60,6 +61,7 @@ def contract() -> dict[str, Any]:
     )
     schemas.type_options(components["schemas"])
     schemas.published(document)
+    notices.add(document)
     answered.require_all(document)
     return document
 

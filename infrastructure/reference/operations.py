@@ -35,8 +35,32 @@ class Operations:
             class_="operation",
         )
 
+    def notice(self, event_type: str, operation: Mapping) -> str:
+        """What a receiver is sent of one event type, and what it answers, under its id."""
+        name = operation["operationId"]
+        content = operation["requestBody"]["content"]["application/json"]
+        rows = [
+            [status, inline(self._response(response)["description"])]
+            for status, response in operation["responses"].items()
+        ]
+        return element(
+            "article",
+            element("h3", element("a", inline(operation["summary"]), href=f"#{name}")),
+            element("p", badge("post"), element("code", escape(event_type)), class_="route"),
+            prose(operation["description"]),
+            self._parameters(operation),
+            element("h4", "What is sent"),
+            self._schemas.fields(self._schemas.of_kind(content["schema"], "type", event_type)),
+            _example(content),
+            element("h4", "What to answer"),
+            table(["Status", "What it means"], rows),
+            id=name,
+            class_="operation",
+        )
+
     def _parameters(self, operation: Mapping) -> str:
-        rows = [self._parameter(one) for one in operation.get("parameters", [])]
+        given = [self._component("parameters", one) for one in operation.get("parameters", [])]
+        rows = [self._parameter(one) for one in given]
         if not rows:
             return ""
         return element("h4", "Parameters") + table(["Name", "In", "Type", "Description"], rows)

@@ -78,12 +78,20 @@ def _main(document: Mapping) -> str:
             "section",
             element("h2", escape(tag["name"])),
             prose(tag["description"]),
-            *(operations.article(*one) for one in _of_tag(document, tag["name"])),
+            *(_article(document, operations, *one) for one in _of_tag(document, tag["name"])),
             id=f"tag-{tag['name']}",
         )
         for tag in document["tags"]
     ]
     return element("main", _introduction(document), *sections, schemas.section(), id="top")
+
+
+def _article(
+    document: Mapping, operations: Operations, path: str, method: str, operation: Mapping
+) -> str:
+    if path in document.get("webhooks", {}):
+        return operations.notice(path, operation)
+    return operations.article(path, method, operation)
 
 
 def _introduction(document: Mapping) -> str:
@@ -99,9 +107,9 @@ def _introduction(document: Mapping) -> str:
         element("h1", f"{escape(info['title'])} {element('small', escape(info['version']))}"),
         prose(info["description"]),
         element("p", f"The document that this page is made of: {download}."),
-        element("h4", "Servers"),
+        element("h2", "Servers"),
         table(["URL", "What it is"], servers),
-        element("h4", "Authorization"),
+        element("h2", "Authorization"),
         prose(bearer["description"]),
     )
 
@@ -115,9 +123,10 @@ def _server(server: Mapping) -> str:
 
 
 def _of_tag(document: Mapping, tag: str) -> list[tuple[str, str, Mapping]]:
+    everything = {**document["paths"], **document.get("webhooks", {})}
     return [
         (path, method, operation)
-        for path, operations in document["paths"].items()
+        for path, operations in everything.items()
         for method, operation in operations.items()
         if operation["tags"][0] == tag
     ]

@@ -45,6 +45,15 @@ class Schemas:
         ]
         return table(["Field", "Type", "Description"], rows)
 
+    def of_kind(self, schema: Mapping, field: str, kind: str) -> Mapping:
+        """The one of a union's schemas that has this kind, where the schema narrows a union."""
+        for part in schema.get("allOf", [schema]):
+            _, target = self._resolved(part)
+            discriminator = target.get("discriminator", {})
+            if discriminator.get("propertyName") == field:
+                return {"$ref": discriminator["mapping"][kind]}
+        return schema
+
     def type_of(self, schema: Mapping) -> str:
         """The type in words; a name leads to its schema."""
         if "$ref" in schema:

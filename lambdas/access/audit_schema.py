@@ -43,13 +43,20 @@ class AuditEvent(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: datetime = Field(description="When.")
+    at: datetime = Field(description="When it was done.")
     token_id: str = Field(
         description="Whose request it was; `operator` for what was done with AWS credentials."
     )
-    role: str = Field(description="The token's role then.")
-    action: str = Field(description="The operationId.", examples=["createTraining"])
-    path: str = Field(description="Of the request, without its query.")
+    role: str = Field(
+        description="The token's role then; `operator` for what was done with AWS credentials."
+    )
+    action: str = Field(
+        description="The operationId; `setLimits` where an operator set the workspace's limits.",
+        examples=["createTraining"],
+    )
+    path: str = Field(
+        description="Of the request, without its query; of an operator's command its name."
+    )
     resource_id: str | None = Field(
         description="What was made, else what the path names; several ids with blanks between."
     )

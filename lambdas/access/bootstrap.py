@@ -13,7 +13,6 @@ from lambdas.access import service, workspaces
 from lambdas.access.schema import WORKSPACE_PATTERN, NewToken
 from lambdas.core import audit, settings
 from lambdas.core.idempotency import Attempt
-from lambdas.core.ids import ulid
 
 
 def main() -> None:
@@ -28,21 +27,11 @@ def main() -> None:
     workspaces.make(arguments.workspace)
     request = NewToken(name=arguments.name, role=arguments.role, expires_in_days=arguments.days)
     attempt = Attempt.of(arguments.workspace, None, "bootstrap", request)
-    with audit.recording(_event(arguments.workspace)):
+    event = audit.of_operator(arguments.workspace, "createToken", "lambdas.access.bootstrap")
+    with audit.recording(event):
         made = service.create(arguments.workspace, request, attempt)
     told = made.model_dump(mode="json") | {"workspace": arguments.workspace}
     print(json.dumps(told))
-
-
-def _event(workspace: str) -> audit.Event:
-    return audit.Event(
-        workspace=workspace,
-        token_id="operator",  # noqa: S106
-        role="operator",
-        action="createToken",
-        path="lambdas.access.bootstrap",
-        request_id=ulid(),
-    )
 
 
 def _workspace(text: str) -> str:

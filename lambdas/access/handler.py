@@ -1,10 +1,9 @@
 """The routes of tokens, workspace, audit and of the service itself, and the answer for paths that
 do not exist."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Header
 
 from lambdas.access import events, published, service, workspaces
 from lambdas.access.audit_schema import AuditEvent, OfAction, OfToken, Since, Until
@@ -12,6 +11,7 @@ from lambdas.access.schema import Health, NewToken, Token, TokenWithSecret
 from lambdas.access.workspace_schema import Workspace
 from lambdas.core import http
 from lambdas.core.caller import CurrentCaller
+from lambdas.core.entity_tags import IfNoneMatch
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
@@ -89,15 +89,6 @@ def get_health() -> Health:
     return Health(status="ok", deployment=Settings.load().deployment)
 
 
-IfNoneMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-None-Match",
-        max_length=200,
-        description="The ETag of what you have: the answer is 304, without a body, as long as it "
-        "is still the same.",
-    ),
-]
 _UNCHANGED: Any = {304: {"description": "It is as you have it."}}
 _PAGE: Any = {200: {"description": "The page.", "content": {"text/html": {"model": str}}}}
 _DOCUMENT: Any = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from lambdas.access import workspaces
 from lambdas.access.schema import WORKSPACE_PATTERN
-from lambdas.core import settings
+from lambdas.core import audit, settings
 from lambdas.core.errors import NotFound
 
 _OPTIONS = {
@@ -36,11 +36,14 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     settings.of_operator()
     changes = {name: arguments[name] for name in _OPTIONS if name in arguments}
+    workspace = arguments["workspace"]
+    event = audit.of_operator(workspace, "setLimits", "lambdas.access.limits", workspace)
     try:
-        limits = workspaces.set_limits(arguments["workspace"], changes)
+        with audit.recording(event):
+            limits = workspaces.set_limits(workspace, changes)
     except NotFound as error:
-        sys.exit(f"{error.detail} Make it with `make token WORKSPACE={arguments['workspace']}`.")
-    print(json.dumps({"workspace": arguments["workspace"], "limits": limits}))
+        sys.exit(f"{error.detail} Make it with `make token WORKSPACE={workspace}`.")
+    print(json.dumps({"workspace": workspace, "limits": limits}))
 
 
 def _workspace(text: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aws_lambda_powertools.event_handler import Response
 
+from lambdas.core import entity_tags
+
 FOLDER = Path(__file__).parents[2] / "build" / "published"
 
 
@@ -18,7 +20,7 @@ def answer(name: str, if_none_match: str | None) -> Response[str]:
     # In lower case: Powertools would take the text of what it finds under Content-Type for an
     # object, and write it as JSON once more.
     headers = {key.lower(): value for key, value in _headers(name).items()}
-    if _has_it(if_none_match, headers["etag"]):
+    if entity_tags.names(if_none_match, headers["etag"]):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers, body="")
     return Response(status_code=HTTPStatus.OK, headers=headers, body=_text(name))
 
@@ -32,9 +34,3 @@ def _headers(name: str) -> dict[str, str]:
 @cache
 def _text(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def _has_it(if_none_match: str | None, etag: str) -> bool:
-    known = [one.strip() for one in (if_none_match or "").split(",")]
-    # Weakly compared, as RFC 9110 asks for If-None-Match.
-    return "*" in known or etag.removeprefix("W/") in [one.removeprefix("W/") for one in known]

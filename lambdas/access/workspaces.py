@@ -61,7 +61,7 @@ def set_limits(workspace: str, changes: Mapping[str, Any]) -> Item:
         limits: Item = before.get("limits", {}) | changes
         kept = {name: most for name, most in limits.items() if most != "default"}
         try:
-            table.write(_setting(workspace, kept, before.get("limits_set_at")))
+            table.transact([_setting(workspace, kept, before.get("limits_set_at"))])
             return kept
         except ConditionFailed:
             continue

@@ -11,6 +11,7 @@ from itertools import takewhile
 from lambdas.asset_worker.download_secrets import secret_for
 from lambdas.asset_worker.model_imports import Found, Import, Progress, Refused, TimeIsOver
 from lambdas.core import multipart
+from lambdas.core import stored as room
 from lambdas.core.bucket import StoredPart
 from lambdas.core.errors import Unavailable
 from lambdas.models import download, remote_url, safetensors, verdict
@@ -72,7 +73,8 @@ def start(one: Import) -> Import:
 def move(one: Import, stored: Sequence[StoredPart]) -> tuple[list[UploadedPart], str | None]:
     """Fetch what is missing; return all parts, and the SHA-256 if all bytes came by here.
 
-    Raises Unavailable, Unprocessable, Refused, TimeIsOver, UploadGone and Lost.
+    A file whose size is not told is held to the workspace's limit as it comes. Raises Unavailable,
+    Unprocessable, LimitReached, Refused, TimeIsOver, UploadGone and Lost.
     """
     assert one.upload
     there = _going_on_behind(one, stored)
@@ -84,6 +86,8 @@ def move(one: Import, stored: Sequence[StoredPart]) -> tuple[list[UploadedPart],
             done.append(_uploaded(number, etag))
             position += size
             progress.tell(position)
+            if one.source.size is None:
+                room.must_have_room(one.workspace, position)
             if one.source.size is None or position < one.source.size:
                 one.must_have_time()
     except TimeIsOver:

@@ -61,7 +61,8 @@ def _ended(one: Import) -> Model:
     try:
         _must_be_worth_it(one)
         looked_at = _looked_at(one)
-        _must_have_room(looked_at)
+        if looked_at.source.size is not None:
+            _must_have_room(looked_at, looked_at.source.size)
         return _inspected(_joined(looked_at))
     except (Refused, NotSafetensors) as error:
         return verdict.invalid(one.model, error.code, str(error))
@@ -116,11 +117,9 @@ def _as_found(one: Import, found: Found) -> Model:
     )
 
 
-def _must_have_room(one: Import) -> None:
-    """Count the file, where its source tells how large it is. Raises LimitReached and Lost."""
-    if one.source.size is None:
-        return
-    sizes = stored.changed(one.workspace, one.model.id, one.source.size)
+def _must_have_room(one: Import, size: int) -> None:
+    """Count the file. Raises LimitReached and Lost."""
+    sizes = stored.changed(one.workspace, one.model.id, size)
     if sizes.added == 0:
         return
     # Else it would be counted when it is deleted already.
@@ -166,6 +165,8 @@ def _inspected(joined: Joined) -> Model:
     one = joined.one
     header = repository.read_header(one.key)
     digest, size = _digest(joined)
+    if one.source.size is None:  # its source did not tell
+        _must_have_room(one, size)
     model = verdict.of(one.model, header, digest)
     assert model.import_
     whole = model.import_.model_copy(update={"bytes_done": size, "bytes_total": size})

@@ -17,6 +17,7 @@ from typing import Literal
 from lambdas.core import aws, clock, companion, settings, table
 from lambdas.core.attributes import Item
 from lambdas.core.errors import ServiceError
+from lambdas.core.ids import ulid
 from lambdas.core.observability import logger
 from lambdas.core.table import Put
 
@@ -69,6 +70,24 @@ def came_to(outcome: Outcome) -> None:
     event = _CURRENT.get()
     if event:
         _CURRENT.set(replace(event, outcome=outcome))
+
+
+def changes_nothing() -> None:
+    """Say that the current request only tells what it would do, so that it is not recorded."""
+    _CURRENT.set(None)
+
+
+def of_operator(workspace: str, action: str, command: str, resource_id: str | None = None) -> Event:
+    """Return the event of what is done with AWS credentials rather than a token."""
+    return Event(
+        workspace=workspace,
+        token_id="operator",  # noqa: S106
+        role="operator",
+        action=action,
+        path=command,
+        request_id=ulid(),
+        resource_id=resource_id,
+    )
 
 
 def writes() -> Sequence[Put]:

@@ -23,16 +23,23 @@ IfNoneMatch = Annotated[
 ]
 
 
+def names(if_none_match: str | None, etag: str) -> bool:
+    """Say whether an If-None-Match names an ETag; one that is no list of ETags names none.
+
+    Compared weakly, as compression may have made it a weak one on its way.
+    """
+    if not if_none_match:
+        return False
+    return if_none_match.strip() == "*" or etag.removeprefix("W/") in _ONE.findall(if_none_match)
+
+
 def is_known(if_none_match: str | None, etag: str) -> bool:
     """Say whether the caller has what an ETag stands for.
 
-    Compared weakly, as compression may have made it a weak one on its way. Raises InvalidRequest
-    when the header is no list of ETags.
+    Raises InvalidRequest when the header is no list of ETags, so that nobody waits for it in vain.
     """
-    if if_none_match is None:
-        return False
-    if if_none_match.strip() == "*":
-        return True
+    if if_none_match is None or names(if_none_match, etag):
+        return if_none_match is not None
     if not _LIST.fullmatch(if_none_match):
         raise InvalidRequest(
             "If-None-Match is no ETag.",
@@ -43,4 +50,4 @@ def is_known(if_none_match: str | None, etag: str) -> bool:
                 )
             ],
         )
-    return etag in _ONE.findall(if_none_match)
+    return False

@@ -117,6 +117,7 @@ def send(message: Message, delay_seconds: int = 0) -> None:
         QueueUrl=Settings.load().notice_queue_url,
         MessageBody=message.model_dump_json(),
         DelaySeconds=delay_seconds,
+        MessageGroupId=message.workspace,  # where one has much to tell, others are not behind it
     )
 
 

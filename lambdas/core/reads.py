@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from lambdas.core import entity_tags
 from lambdas.core.errors import Fault, Unprocessable
 
 FIELDS = "fields"
@@ -126,8 +127,6 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 def _is_known_already(app: APIGatewayRestResolver, response: Response[Any]) -> bool:
     tag = response.headers.get("ETag")
     asked = app.current_event.headers.get("If-None-Match")
-    if app.current_event.http_method != "GET" or not isinstance(tag, str) or not asked:
+    if app.current_event.http_method != "GET" or not isinstance(tag, str):
         return False
-    # The comparison is the weak one: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
-    given = {one.strip().removeprefix("W/") for one in asked.split(",")}
-    return "*" in given or tag in given
+    return entity_tags.names(asked, tag)

@@ -53,6 +53,15 @@ def changed(workspace: str, identifier: str, size: int) -> Sizes:
     return Sizes(workspace, {identifier: size}, before)
 
 
+def must_have_room(workspace: str, size: int) -> None:
+    """Raise LimitReached where so many bytes more have no room now; counts nothing."""
+    found = table.get(use.use_key(workspace))
+    used, known = int((found or {}).get("stored_bytes", 0)), Known.of(found)
+    most = known.limits.stored_bytes
+    if most is not None and used + size > most:
+        raise _no_room(size, used, known)
+
+
 def settled(workspace: str, identifier: str, size: int) -> list[Write]:
     """Return the writes that count what a thing has come to, also where that is over the limit."""
     found = changed(workspace, identifier, size)

@@ -102,7 +102,7 @@ class ExportedFile(BaseModel):
         description="Folder and name, as Kohya's tools expect them.",
         examples=["10_tusiji/demo1.png"],
     )
-    size: int = Field(description="In bytes.")
+    size: int = Field(description="Its size in bytes.")
     etag: str = Field(description="S3's: of a file that was sent in one piece mostly its MD5.")
     sha256: str | None = Field(description="Of an image that was checked, else null.")
     download: SignedDownload = Field(description="Lives an hour at most.")

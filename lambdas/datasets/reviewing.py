@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 from lambdas.asset_worker.leases import Lost
-from lambdas.core import pages, repeats
+from lambdas.core import audit, pages, repeats
 from lambdas.core.attributes import Item
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, NotFound, Unprocessable
@@ -47,6 +47,7 @@ def edit(
     """
     place = captions.open_place(caller, dataset_id)
     if dry_run:
+        audit.changes_nothing()
         tried = partial(caption_edits.try_out, place, action)
         return repeats.once(attempt, tried, tried)
     return _carried_out(place, caption_edits.begin(place, action, caller.token_id, attempt))

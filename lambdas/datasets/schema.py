@@ -262,7 +262,7 @@ class DatasetImage(BaseModel):
 
     id: str = Field(description="`img_` and a ULID.")
     name: str = Field(description="The image's file name.")
-    size: int = Field(description="In bytes.")
+    size: int = Field(description="Its size in bytes.")
     width: int | None = Field(
         description="In pixels as sd-scripts reads them; null: can't be told."
     )

@@ -17,7 +17,7 @@ class TriggerTag(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    tag: str = Field(description="The tag.")
+    tag: str = Field(description="The tag, as it stood in the captions.")
     count: int = Field(description="In how many captions it stood, all subsets together.")
 
 

@@ -13,7 +13,7 @@ class ArrivedPart(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     part_number: int = Field(description="Counted from 1.")
-    size: int = Field(description="In bytes.")
+    size: int = Field(description="Its size in bytes.")
     etag: str = Field(description="As S3 answered it.")
 
 

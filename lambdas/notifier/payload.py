@@ -12,18 +12,20 @@ from lambdas.datasets import repository as datasets
 from lambdas.models import repository as models
 from lambdas.trainings import repository as trainings
 
-# What may be large, or a person wrote into it: GET has it.
-_LEFT_OF_TRAINING: dict[str, Any] = {
-    "config_params": True,
-    "sample_prompts": True,
-    "captioning": True,
-    "steps": {"buckets"},
-    "datasets": {"__all__": {"options"}},
-    "failure": {"log_tail"},
-    "progress": {"gpus"},
+# What may be large, or a person wrote into it: GET has it. The contract's notices are made by it.
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "training": {
+        "config_params": True,
+        "sample_prompts": True,
+        "captioning": True,
+        "steps": {"buckets"},
+        "datasets": {"__all__": {"options"}},
+        "failure": {"log_tail"},
+        "progress": {"gpus"},
+    },
+    "dataset": {"report": {"findings", "sizes", "counts"}},
+    "model": {"header": True, "import_": True},
 }
-_LEFT_OF_DATASET = {"report": {"findings", "sizes", "counts"}}
-_LEFT_OF_MODEL = {"header": True, "import_": True}
 
 
 def render(workspace: str, notice: Item) -> str:
@@ -42,21 +44,21 @@ def _training(workspace: str, training_id: str) -> dict[str, Any] | None:
     kept = trainings.find(workspace, training_id)
     if kept is None:
         return None
-    return kept.training.model_dump(mode="json", exclude=_LEFT_OF_TRAINING)
+    return kept.training.model_dump(mode="json", exclude=LEFT_OUT["training"])
 
 
 def _dataset(workspace: str, dataset_id: str) -> dict[str, Any] | None:
     item = table.get(datasets.key_of(workspace, dataset_id))
     if item is None:
         return None
-    return datasets.from_item(item).model_dump(mode="json", exclude=_LEFT_OF_DATASET)
+    return datasets.from_item(item).model_dump(mode="json", exclude=LEFT_OUT["dataset"])
 
 
 def _model(workspace: str, model_id: str) -> dict[str, Any] | None:
     item = table.get(models.key_of(workspace, model_id))
     if item is None:
         return None
-    return models.from_item(item).model_dump(mode="json", exclude=_LEFT_OF_MODEL)
+    return models.from_item(item).model_dump(mode="json", exclude=LEFT_OUT["model"])
 
 
 _RESOURCES = {"training": _training, "dataset": _dataset, "model": _model}

@@ -42,7 +42,7 @@ class TensorBoardFile(_Frozen):
     path: str = Field(
         description="Where to put it below TensorBoard's --logdir; the folder names the run."
     )
-    size: int = Field(description="Bytes.")
+    size: int = Field(description="Its size in bytes.")
     download: SignedDownload = Field(description="Where its bytes are.")
 
 

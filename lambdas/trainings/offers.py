@@ -44,7 +44,7 @@ class PresetOption(Frozen):
 
     option: str = Field(description="The option's name.")
     value: Any = Field(description="What the preset sets it to.")
-    reason: str = Field(description="Why.")
+    reason: str = Field(description="Why the preset has this value.")
 
 
 class PresetOffer(Frozen):

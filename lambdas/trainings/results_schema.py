@@ -46,9 +46,9 @@ class TrainingEvent(Frozen):
 class RowGpu(Frozen):
     """What a GPU had at about that time."""
 
-    memory_used_mib: int | None = Field(description="In MiB.")
-    memory_total_mib: int | None = Field(description="In MiB.")
-    utilization_percent: int | None = Field(description="In percent.")
+    memory_used_mib: int | None = Field(description="Memory of the GPU in use, in MiB.")
+    memory_total_mib: int | None = Field(description="Memory of the GPU, in MiB.")
+    utilization_percent: int | None = Field(description="How busy the GPU was, in percent.")
 
 
 class MetricsRow(Frozen):
@@ -92,7 +92,7 @@ class Checkpoint(Frozen):
     file_name: str = Field(description="The file's name.")
     epoch: int | None = Field(description="The epoch at whose end it was saved.")
     step: int | None = Field(description="The step at which it was saved.")
-    size: int = Field(description="In bytes.")
+    size: int = Field(description="Its size in bytes.")
     sha256: str = Field(description="Of the file, in hex.")
     download: SignedDownload = Field(description="Where its bytes are.")
 

@@ -114,7 +114,7 @@ class Sample(BaseModel):
     epoch: int = Field(description="The epoch after which it was drawn.")
     prompt_index: int = Field(description="The prompt's place in sample_prompts, from 0.")
     prompt: SamplePrompt | None = Field(description="What was asked for.")
-    size: int = Field(description="Bytes.")
+    size: int = Field(description="Its size in bytes.")
     download: SignedDownload = Field(description="Where its bytes are.")
 
 

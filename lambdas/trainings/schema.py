@@ -276,12 +276,12 @@ class Gpu(Frozen):
 
     index: int = Field(description="Counted from 0.")
     name: str = Field(description="As its driver tells it.")
-    memory_total_mib: int | None = Field(description="In MiB.")
-    memory_used_mib: int | None = Field(description="In MiB.")
+    memory_total_mib: int | None = Field(description="Memory of the GPU, in MiB.")
+    memory_used_mib: int | None = Field(description="Memory of the GPU in use, in MiB.")
     memory_peak_mib: int | None = Field(
         description="The most that was in use, looked at every 5 seconds."
     )
-    utilization_percent: int | None = Field(description="In percent.")
+    utilization_percent: int | None = Field(description="How busy the GPU was, in percent.")
 
 
 class StoppedEarly(Frozen):

@@ -2,11 +2,12 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from lambdas.core import http
+from lambdas.core import http, revisions
 from lambdas.core.caller import CurrentCaller
 from lambdas.core.http import IdempotencyKey
 from lambdas.core.idempotency import Attempt
 from lambdas.core.pages import Cursor, Limit, Page
+from lambdas.core.revisions import IfMatch
 from lambdas.webhooks import service
 from lambdas.webhooks.schema import (
     Delivery,
@@ -43,22 +44,27 @@ def list_webhooks(caller: CurrentCaller, limit: Limit = 50, cursor: Cursor = Non
 
 
 @app.get("/webhooks/<webhook_id>", tags=["Webhooks"], operation_id="getWebhook")
-def get_webhook(caller: CurrentCaller, webhook_id: str) -> Webhook:
+def get_webhook(caller: CurrentCaller, webhook_id: str) -> Response[Webhook]:
     """Read a webhook.
 
-    Whether it is enabled, and since when it fails.
+    Whether it is enabled, and since when it fails. The ETag in the answer's headers says how it
+    stands, for `If-Match`.
     """
-    return service.get(caller, webhook_id)
+    webhook = service.get(caller, webhook_id)
+    return revisions.tagged(webhook, webhook.revision)
 
 
 @app.patch("/webhooks/<webhook_id>", tags=["Webhooks"], operation_id="updateWebhook")
-def update_webhook(caller: CurrentCaller, webhook_id: str, body: WebhookChanges) -> Webhook:
+def update_webhook(
+    caller: CurrentCaller, webhook_id: str, body: WebhookChanges, if_match: IfMatch = None
+) -> Response[Webhook]:
     """Change a webhook's address, event types or description, disable or enable it.
 
     What is left out stays. A new address is used from the next attempt on, also for notices that
-    wait to be tried again.
+    wait to be tried again. With `If-Match` only as long as nobody else has changed it.
     """
-    return service.change(caller, webhook_id, body)
+    webhook = service.change(caller, webhook_id, body, if_match)
+    return revisions.tagged(webhook, webhook.revision)
 
 
 @app.delete(

@@ -12,6 +12,7 @@ from lambdas.core.attributes import Item
 from lambdas.core.errors import Conflict, NotFound, TooManyRequests
 from lambdas.core.idempotency import Attempt
 from lambdas.core.ids import looks_like_id
+from lambdas.core.revisions import stale
 from lambdas.core.table import ConditionFailed, Delete, Key, Put, Update
 from lambdas.webhooks.schema import MOST_WEBHOOKS, Webhook
 
@@ -38,8 +39,7 @@ def insert(
     TooManyRequests when the workspace has as many as it may.
     """
     key, secrets = key_of(workspace, webhook.id), secret_key_of(workspace, webhook.id)
-    item: Item = {"pk": key.pk, "sk": key.sk, "revision": webhook.revision}
-    item |= webhook.model_dump(mode="json")
+    item: Item = {"pk": key.pk, "sk": key.sk, **webhook.model_dump(mode="json")}
     try:
         return attempt.transact(
             webhook.id,
@@ -90,20 +90,33 @@ def all_of(workspace: str) -> Iterator[Webhook]:
 
 
 def change(
-    workspace: str, webhook_id: str, fields: Item, *, remove: tuple[str, ...] = ()
+    workspace: str,
+    webhook_id: str,
+    fields: Item,
+    *,
+    revision: int | None,
+    remove: tuple[str, ...] = (),
 ) -> Webhook:
     """Set fields of a webhook and return it as it stands then.
 
-    Raises NotFound.
+    `revision` is the one that must still stand, None for any. Raises NotFound, PreconditionFailed
+    when the revision is another.
     """
     fields = fields | {"updated_at": clock.text(clock.now())}
     expression = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
     expression += ", #revision = #revision + :one"
     if remove:
         expression += " REMOVE " + ", ".join(f"#{name}" for name in remove)
+    values, condition = fields | {"one": 1}, "attribute_exists(#pk)"
+    if revision is not None:
+        values["expected"] = revision
+        condition += " AND #revision = :expected"
     try:
-        table.write(Update(key_of(workspace, webhook_id), expression, fields | {"one": 1}))
+        table.write(Update(key_of(workspace, webhook_id), expression, values, condition))
     except ConditionFailed as error:
+        found = error.found.get(0)
+        if found is not None:
+            raise stale(int(found["revision"])) from error
         raise _unknown(webhook_id) from error
     return get(workspace, webhook_id)
 

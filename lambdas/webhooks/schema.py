@@ -71,7 +71,6 @@ class Webhook(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    revision: int = Field(default=1, exclude=True)
     id: str = Field(description="`whk_` and a ULID.")
     url: str = Field(description="Where notices are posted.")
     events: list[str] = Field(description="The event types that are told; empty: all.")
@@ -87,6 +86,7 @@ class Webhook(BaseModel):
     )
     created_at: datetime = Field(description="When it was made.")
     updated_at: datetime = Field(description="When it last changed.")
+    revision: int = Field(default=1, description="Grows with each PATCH; the ETag is made of it.")
 
 
 class WebhookWithSecret(Webhook):
@@ -123,7 +123,7 @@ class Delivery(BaseModel):
     status: Literal["pending", "delivered", "failed"] = Field(
         description="`pending` as long as it is tried again."
     )
-    attempts: list[Attempt] = Field(description="In order.")
+    attempts: list[Attempt] = Field(description="What was tried so far, the first try first.")
     next_attempt_at: datetime | None = Field(
         default=None, description="When it is tried again; null: it is not."
     )

@@ -5,7 +5,7 @@ import json
 import secrets
 from typing import Any
 
-from lambdas.core import clock, notices, pages, repeats, table
+from lambdas.core import clock, notices, pages, repeats, revisions, table
 from lambdas.core.caller import Caller
 from lambdas.core.errors import Conflict, Fault, Unprocessable
 from lambdas.core.idempotency import Attempt
@@ -65,8 +65,14 @@ def page(caller: Caller, limit: int, cursor: str | None) -> pages.Page[Webhook]:
     )
 
 
-def change(caller: Caller, webhook_id: str, changes: WebhookChanges) -> Webhook:
-    """Change what a request names. Raises NotFound, and Unprocessable as `create` does."""
+def change(
+    caller: Caller, webhook_id: str, changes: WebhookChanges, if_match: str | None
+) -> Webhook:
+    """Change what a request names.
+
+    What stands as asked already is a retry, and answered as such. Raises NotFound, Unprocessable
+    as `create` does, and PreconditionFailed when `if_match` is another ETag than the webhook's.
+    """
     asked: dict[str, Any] = changes.model_dump(exclude_unset=True)
     if nulls := [name for name, value in asked.items() if value is None]:
         raise Unprocessable(
@@ -76,11 +82,17 @@ def change(caller: Caller, webhook_id: str, changes: WebhookChanges) -> Webhook:
     if changes.url is not None:
         address.parse(changes.url)
     webhook = repository.get(caller.workspace, webhook_id)
+    as_read = revisions.matches(if_match, webhook.revision)
     begun_anew = _BEGUN_ANEW if changes.enabled else ()
     wanted = asked | dict.fromkeys(begun_anew)
     if all(getattr(webhook, name) == value for name, value in wanted.items()):
         return webhook  # it stands as asked: a retry
-    return repository.change(caller.workspace, webhook_id, asked, remove=begun_anew)
+    if not as_read:
+        raise revisions.stale(webhook.revision)
+    expected = None if if_match is None else webhook.revision
+    return repository.change(
+        caller.workspace, webhook_id, asked, revision=expected, remove=begun_anew
+    )
 
 
 def delete(caller: Caller, webhook_id: str) -> None:

@@ -48,6 +48,16 @@ def test_an_operation_that_is_gone_breaks_and_a_new_one_does_not() -> None:
     assert len(changes(without, DOCUMENT)) == 2
 
 
+def test_a_notice_that_is_gone_breaks_a_receiver_and_so_does_a_field_of_it() -> None:
+    without = changed("webhooks", "training.failed", drop=True)
+    thinner = changed(*field("TrainingInNotice", "lora_id"), drop=True)
+
+    assert breaking(without) == {"training.failed is gone"}
+    assert breaking(DOCUMENT, without) == set()
+    assert "training.succeeded.lora_id is gone" in breaking(thinner)
+    assert breaking(DOCUMENT, thinner) == set()
+
+
 def test_a_field_of_an_answer_may_come_but_not_go() -> None:
     without = changed(*field("Token", "role"), drop=True)
 

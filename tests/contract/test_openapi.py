@@ -72,6 +72,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_operation_has_a_name_of_its_own() -> None:
     names = [operation["operationId"] for operation in OPERATIONS.values()]
+    names += [entry["post"]["operationId"] for entry in CONTRACT["webhooks"].values()]
 
     assert len(names) == len(set(names))
 

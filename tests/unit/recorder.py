@@ -51,6 +51,12 @@ class Recorder:
         self.examples.setdefault(operation_id, self._example(body, answer))
         return answer
 
+    def notice(self, told: Mapping[str, Any]) -> None:
+        """Keep the first notice of each type."""
+        name = "on" + "".join(part.capitalize() for part in told["type"].split("."))
+        if name not in self.examples:
+            self.examples[name] = {"request": self._same(_cut(dict(told)))}
+
     def _operation(self, operation_id: str) -> tuple[str, str, Mapping[str, Any]]:
         (found,) = (
             (path, method, operation)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from lambdas.access import handler as access
-from lambdas.access import workspaces
+from lambdas.access import limits, workspaces
 from lambdas.core import aws, clock, table
 from tests.unit.fakes import AwsCalls, Client, Killed, refusal
 from tests.unit.scenes import DATASETS, MODELS, TRAININGS, complete_model, ready_dataset
@@ -59,6 +59,46 @@ def test_a_retry_a_refusal_and_a_read_are_not_recorded() -> None:
     assert replace(DATASETS, role="viewer").post("/datasets", NEW).status == 403
 
     assert len(events()) == 1
+
+
+@pytest.mark.parametrize("key", [None, "one"])
+def test_what_is_only_tried_is_no_change(key: str | None) -> None:
+    dataset = ready_dataset()
+    edits = {
+        "replace": {"find": "abc", "replace": "xyz"},
+        "add-tag": {"tag": "rabbit"},
+        "remove-tag": {"tag": "abc"},
+    }
+
+    for name, body in edits.items():
+        path, sent = f"/datasets/{dataset}/captions/{name}", key and key + name
+        tried = DATASETS.post(path, body | {"dry_run": True}, key=sent)
+        assert (tried.status, tried.body["status"]) == (200, "dry_run")
+    done = DATASETS.post(f"/datasets/{dataset}/captions/add-tag", {"tag": "rabbit"})
+
+    assert done.body["status"] == "done"
+    told = [one["action"] for one in events() if "Dataset" not in one["action"]]
+    assert told == ["addTag"]
+
+
+def test_limits_that_the_operator_sets_are_recorded_with_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspaces.make("acme")
+    for arguments in (["--workspace", "acme", "--usd", "5"], ["--workspace", "none"]):
+        monkeypatch.setattr("sys.argv", ["limits", *arguments])
+        with suppress(SystemExit):
+            limits.main()
+
+    (event,) = events(action="setLimits")
+    assert {name: event[name] for name in ("token_id", "role", "path", "resource_id")} == {
+        "token_id": "operator",
+        "role": "operator",
+        "path": "lambdas.access.limits",
+        "resource_id": "acme",
+    }
+    assert events(token_id="operator") == [event]
+    assert ACCESS.get("/workspace").body["usd"]["limit"] == 5
 
 
 def test_a_change_that_is_no_transaction_is_recorded_right_behind_it() -> None:

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lambdas.core import aws, bucket
 from lambdas.core.reads import SPARSE
 from lambdas.models import repository
 from tests.unit.fakes import LORA, SD_1_5, FakeSageMaker, png, safetensors_file
+from tests.unit.notice_story import tell_of_notices
 from tests.unit.pictures import jpeg
 from tests.unit.recorder import Recorder
 from tests.unit.scenes import ready_dataset, work
@@ -32,12 +34,16 @@ OPERATIONS = {
     for operations in CONTRACT["paths"].values()
     for operation in operations.values()
 }
+SCHEMAS = CONTRACT["components"]["schemas"]
+NOTICES = {entry["post"]["operationId"]: entry["post"] for entry in CONTRACT["webhooks"].values()}
 NO_EXAMPLE = {"getOpenApi", "getDocs"}  # they are the document itself
 RECORD = "LORASTACK_RECORD_EXAMPLES"
 
 
 @pytest.fixture
-def told(aws_calls: object, sagemaker: FakeSageMaker) -> dict[str, Any]:
+def told(
+    aws_calls: object, sagemaker: FakeSageMaker, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
     """The story, from the first upload to the last deletion."""
     recorder = Recorder(CONTRACT)
     dataset_id = tell_of_a_dataset(recorder)
@@ -46,6 +52,7 @@ def told(aws_calls: object, sagemaker: FakeSageMaker) -> dict[str, Any]:
     tell_of_proposals(recorder, sagemaker, training, dataset_id)
     tell_of_the_end(recorder, dataset_id, model_id)
     recorder.call("deleteTraining", training_id=training["id"])
+    tell_of_notices(recorder, sagemaker, monkeypatch)
     return recorder.examples
 
 
@@ -238,7 +245,8 @@ def test_the_examples_are_what_the_handlers_answer(told: dict[str, Any]) -> None
 
 
 def test_every_operation_has_an_example() -> None:
-    assert set(json.loads(FILE.read_text(encoding="utf-8"))) == set(OPERATIONS) - NO_EXAMPLE
+    told = {*OPERATIONS, *NOTICES} - NO_EXAMPLE
+    assert set(json.loads(FILE.read_text(encoding="utf-8"))) == told
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) - NO_EXAMPLE))
@@ -250,6 +258,20 @@ def test_an_example_stands_in_the_contract_and_fits_its_schema(name: str) -> Non
     for kind, content in success.get("content", {}).items():
         if kind != SPARSE:  # the same with fields left out
             must_fit(content)
+
+
+@pytest.mark.parametrize("name", sorted(NOTICES))
+def test_a_notice_stands_in_the_contract_with_the_fields_that_it_is_sent_with(name: str) -> None:
+    content = NOTICES[name]["requestBody"]["content"]["application/json"]
+    must_fit(content)
+    kind, data = content["example"]["type"].partition(".")[0], content["example"]["data"]
+    if kind != "webhook":
+        fields = SCHEMAS[f"{kind.capitalize()}InNotice"]["properties"]
+        assert set(data) == set(fields)
+        for field, inner in data.items():
+            part = re.search(r"\w+InNotice", str(fields[field]))
+            if part and isinstance(inner, dict):
+                assert set(inner) == set(SCHEMAS[part[0]]["properties"]), field
 
 
 def must_fit(content: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from contract import lint
+from contract import pinned
+from contract.lint import REDOCLY
 
 
 def gives(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
@@ -20,7 +21,7 @@ def gives(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None
             archive.add(program, "package/bin/cli.js")
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(lint.subprocess, "run", pack)
+    monkeypatch.setattr(pinned.subprocess, "run", pack)
 
 
 def test_another_package_than_the_one_known_is_not_run(
@@ -28,8 +29,8 @@ def test_another_package_than_the_one_known_is_not_run(
 ) -> None:
     gives(tmp_path, monkeypatch, b"anything")
 
-    with pytest.raises(lint.LintError, match="another file"):
-        lint.installed(tmp_path / "build")
+    with pytest.raises(pinned.PackageMissing, match="another file"):
+        REDOCLY.installed(tmp_path / "build")
 
     assert list((tmp_path / "build").iterdir()) == []
 
@@ -39,14 +40,14 @@ def test_without_npm_it_says_where_npm_comes_from(
 ) -> None:
     monkeypatch.setenv("PATH", "")
 
-    with pytest.raises(lint.LintError, match=r"comes with Node\.js"):
-        lint.installed(tmp_path / "build")
+    with pytest.raises(pinned.PackageMissing, match=r"comes with Node\.js"):
+        REDOCLY.installed(tmp_path / "build")
 
 
 def test_what_was_downloaded_once_needs_no_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / f"redocly-{lint.VERSION}").mkdir()
+    (tmp_path / f"redocly-{REDOCLY.version}").mkdir()
     monkeypatch.setenv("PATH", "")
 
-    assert lint.installed(tmp_path).name == "cli.js"
+    assert REDOCLY.installed(tmp_path) == tmp_path / f"redocly-{REDOCLY.version}"

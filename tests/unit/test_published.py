@@ -69,9 +69,18 @@ def test_the_page_has_every_operation_and_every_schema(folder: Path) -> None:
     page = (folder / "build/published/docs.html").read_text()
     document = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 
-    for operations in document["paths"].values():
+    for operations in (*document["paths"].values(), *document["webhooks"].values()):
         for operation in operations.values():
             assert f'<article id="{operation["operationId"]}"' in page
             assert f'href="#{operation["operationId"]}"' in page
     for name in document["components"]["schemas"]:
         assert f'<article id="schema-{name}"' in page
+
+
+def test_the_page_tells_what_a_receiver_is_sent(folder: Path) -> None:
+    page = (folder / "build/published/docs.html").read_text()
+
+    told = page.partition('<article id="onTrainingFailed"')[2].partition("</article>")[0]
+    for word in ("webhook-signature", "training.failed", "TrainingInNotice", "no_lora", "410"):
+        assert word in told, word
+    assert "curl" not in told

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from lambdas.core import clock, table
+from lambdas.core import aws, clock, table
 from lambdas.notifier import delivering, sending
 from lambdas.notifier.signing import signature_headers
 from lambdas.webhooks import address
@@ -14,6 +14,7 @@ from tests.unit.fakes import AwsCalls, Client
 from tests.unit.hooks import (
     HOOKS,
     PUBLISHED,
+    QUEUE,
     URL,
     Receiver,
     deliveries,
@@ -434,3 +435,10 @@ def test_the_log_of_a_delivery_names_no_secret_and_no_address(
     logged = "".join(capsys.readouterr())
     assert hook["secret"] not in logged
     assert "hidden" not in logged
+
+
+def test_messages_say_whose_they_are_so_that_the_queue_is_fair() -> None:
+    ready_model()
+
+    (message,) = aws.sqs().receive_message(QueueUrl=QUEUE, AttributeNames=["All"])["Messages"]
+    assert message["Attributes"]["MessageGroupId"] == "acme"
