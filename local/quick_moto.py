@@ -14,14 +14,17 @@ from functools import cache, lru_cache
 from typing import Any
 
 from moto.core import responses
-from moto.core.exceptions import HTTPException, ServiceException
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.core.serialize import JSONSerializer
 from moto.core.utils import camelcase_to_underscores
 from moto.dynamodb.parsing import validators
-from moto.dynamodb.parsing.ast_nodes import Expression
-from moto.dynamodb.parsing.expressions import UpdateExpressionParser
+from moto.dynamodb.parsing.ast_nodes import Expression  # type: ignore[attr-defined]
+from moto.dynamodb.parsing.expressions import (  # type: ignore[attr-defined]
+    UpdateExpressionParser,
+)
 from moto.dynamodb.responses import DynamoHandler
+from werkzeug.exceptions import HTTPException
 
 ON_ITEMS = frozenset(
     {
@@ -64,10 +67,10 @@ def answer(operation: str, request: Mapping[str, Any], account: str, region: str
 def quicken() -> None:
     """Spare moto what it does again and again; what it answers stays the same."""
     _serialize_attribute_values_as_kept()
-    responses.method_names_from_class = cache(_method_names)  # type: ignore[attr-defined]
+    responses.method_names_from_class = cache(_method_names)  # type: ignore
     parse = UpdateExpressionParser.make
-    UpdateExpressionParser.make = lru_cache(1000)(parse)  # type: ignore[method-assign]
-    validators.deepcopy = _copied  # type: ignore[attr-defined]
+    UpdateExpressionParser.make = lru_cache(1000)(parse)
+    validators.deepcopy = _copied  # type: ignore
 
 
 def _method_names(kind: type) -> frozenset[str]:

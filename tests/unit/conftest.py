@@ -16,7 +16,7 @@ from lambdas.asset_worker import fetching, model_imports
 from lambdas.core import aws
 from local import dynamo, quick_moto
 from local.quick_moto import ON_ITEMS
-from tests.unit.direct import on_items, shorten_the_way
+from tests.unit.direct import on_items, short_way
 from tests.unit.fakes import AwsCalls, FakeSageMaker
 from tests.unit.web import Web, make_web
 
@@ -36,7 +36,6 @@ ENVIRONMENT = {
 }
 os.environ.update(ENVIRONMENT)
 quick_moto.quicken()
-shorten_the_way()
 
 
 def pytest_collection_finish() -> None:
@@ -49,7 +48,7 @@ def pytest_collection_finish() -> None:
 def aws_in_memory() -> Iterator[None]:
     """An AWS that keeps its clients for a whole module: to make them takes 0.1 s a test."""
     _forget_clients()
-    with mock_aws():
+    with mock_aws(), short_way():
         yield
     _forget_clients()
 

@@ -6,13 +6,15 @@ signed, since nobody here looks at a signature, and find moto's code for their U
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import moto.backend_index
 import moto.backends
+import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ParamValidationError
@@ -59,12 +61,14 @@ def _error(client: BaseClient, operation: str, answer: quick_moto.ItemAnswer) ->
     return client.exceptions.from_code(code)(parsed, operation)
 
 
-@cache
-def shorten_the_way() -> None:
+@contextmanager
+def short_way() -> Iterator[None]:
     """Let requests of HTTP go unsigned and straight to moto's code; presigned URLs stay signed."""
-    RequestSigner.handler = _look_signed
-    UserAgentString.to_string = lambda _: "tests"
-    BotocoreStubber.process_request = _answered
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RequestSigner, "handler", _look_signed)
+        patched.setattr(UserAgentString, "to_string", lambda _: "tests")
+        patched.setattr(BotocoreStubber, "process_request", _answered)
+        yield
 
 
 def _look_signed(_: RequestSigner, request: AWSRequest, **__: object) -> None:
