@@ -24,6 +24,7 @@ LENT = {
 BORDERS = {
     "local/functions.py",
     "local/worker.py",
+    "local/moto_server.py",
     "local/s3/application.py",
     "local/sagemaker/application.py",
     "local/sagemaker/runner.py",
