@@ -155,9 +155,10 @@ def change(
     `if_match` is another ETag than the training's.
     """
     kept = repository.get(caller.workspace, training_id)
+    as_read = revisions.matches(if_match, kept.training.revision)
     if changes.tags == kept.training.tags:
         return kept.training
-    if not revisions.matches(if_match, kept.training.revision):
+    if not as_read:
         raise revisions.stale(kept.training.revision)
     return changing.change(kept, changes, None if if_match is None else kept.training.revision)
 

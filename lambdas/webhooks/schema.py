@@ -22,6 +22,7 @@ Events = Annotated[
     AfterValidator(_each_once),
     Field(
         max_length=20,
+        json_schema_extra={"uniqueItems": True},
         description="The event types that are told; empty: all, those too that come with later "
         "releases.",
         examples=[["training.succeeded", "training.failed"]],

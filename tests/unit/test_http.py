@@ -67,7 +67,9 @@ def test_a_body_of_another_kind_is_a_415() -> None:
 
 
 def test_a_wrong_method_says_which_there_are() -> None:
-    answer = Client(datasets.handler, role=None).request("PUT", "/datasets")
+    query = {"limit": "5"}
+
+    answer = Client(datasets.handler, role=None).request("PUT", "/datasets", query=query)
 
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, POST")
 
@@ -112,9 +114,12 @@ def test_a_fault_of_ours_is_a_500_that_tells_nothing_of_the_inside(
 def test_a_preflight_is_answered() -> None:
     headers = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
 
-    answer = Client(datasets.handler, role=None).request("OPTIONS", "/datasets", None, headers)
+    for query in ({}, {"limit": "5"}):
+        answer = Client(datasets.handler, role=None).request(
+            "OPTIONS", "/datasets", None, headers, query
+        )
 
-    assert answer.status == 204
+        assert answer.status == 204
     assert "POST" in answer.headers["Access-Control-Allow-Methods"]
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 

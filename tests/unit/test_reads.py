@@ -129,6 +129,8 @@ def test_a_training_that_goes_on_is_another_to_who_reads_and_the_same_to_who_cha
     assert TRAININGS.request("GET", path, headers={"If-None-Match": tag}).status == 200
     assert TRAININGS.request("PATCH", path, {"tags": {"a": "b"}}, {"If-Match": tag}).status == 200
     assert TRAININGS.request("PATCH", path, {"tags": {"a": "c"}}, {"If-Match": tag}).status == 412
+    no_etag = TRAININGS.request("PATCH", path, {"tags": {"a": "b"}}, {"If-Match": "{}"})
+    assert (no_etag.status, no_etag.body["code"]) == (400, "invalid_etag")
 
 
 def test_a_download_url_in_what_has_not_changed_has_half_an_hour_left(
