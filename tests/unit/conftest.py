@@ -18,6 +18,7 @@ from local import dynamo, quick_moto
 from local.quick_moto import ON_ITEMS
 from tests.unit.direct import on_items, short_way
 from tests.unit.fakes import AwsCalls, FakeSageMaker
+from tests.unit.kept import set_stage
 from tests.unit.web import Web, make_web
 
 ENVIRONMENT = {
@@ -80,6 +81,7 @@ def aws_calls(
         return calls.answer(operation, lambda: through(client, operation, request))
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    set_stage(calls, monkeypatch)
     return calls
 
 

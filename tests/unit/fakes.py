@@ -43,6 +43,7 @@ class AwsCalls:
     kill_before: int | None = None
     lost: set[str] = field(default_factory=set)
     refused: dict[str, list[ClientError]] = field(default_factory=dict)
+    scenes: tuple[Any, ...] | None = ()  # by which it came about; None after any other call
     _between: dict[int, Callable[[], object]] = field(default_factory=dict)
     _counting: Lock = field(default_factory=Lock)
     _at_moto: Lock = field(default_factory=Lock)
@@ -53,6 +54,11 @@ class AwsCalls:
         self.lost.clear()
         self.refused.clear()
         self._between.clear()
+
+    def is_bare(self) -> bool:
+        """Say whether only scenes have played yet, and no call is to go otherwise."""
+        awaited = self.kill_before is not None or self.lost or self.refused or self._between
+        return self.scenes is not None and not awaited
 
     def before(self, call: int, act: Callable[[], object]) -> None:
         """Have something else happen before the n-th call, by whom else it may be."""
@@ -70,6 +76,7 @@ class AwsCalls:
 
     def note(self, operation: str) -> None:
         with self._counting:
+            self.scenes = None
             number = len(self.made)
             if number == self.kill_before:
                 raise Killed(operation)

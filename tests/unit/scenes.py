@@ -11,6 +11,7 @@ from lambdas.models import handler as models
 from lambdas.models import repository
 from lambdas.trainings import handler as trainings
 from tests.unit.fakes import SD_1_5, Answer, Client, Context, png, safetensors_file
+from tests.unit.kept import played_once
 
 Shapes = Mapping[str, list[int]]
 
@@ -24,6 +25,7 @@ def content_of(name: str) -> bytes:
     return png(512, 512) if name.lower().endswith(".png") else b"abc"
 
 
+@played_once
 def ready_dataset(
     name: str = "tusiji", images: int = 3, prefix: str = "10_tusiji", client: Client = DATASETS
 ) -> str:
@@ -113,6 +115,7 @@ def complete_model(
     return client.post(f"/models/{model.id}/complete", {"parts": parts})
 
 
+@played_once
 def ready_model(name: str = "base", shapes: Shapes = SD_1_5, client: Client = MODELS) -> str:
     """Make a model that is ready; return its id."""
     answer = complete_model(safetensors_file(shapes), name, client)
