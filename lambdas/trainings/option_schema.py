@@ -4,6 +4,7 @@ from typing import Any
 
 from lambdas.trainings import presets
 from lambdas.trainings.instances import INSTANCE_TYPES
+from lambdas.trainings.option_values import RESOLUTION
 from lambdas.trainings.options import Option, dataset_options, open_options
 from lambdas.trainings.schema import FmType
 
@@ -69,8 +70,9 @@ def _property(option: Option) -> dict[str, Any]:
 
 def _shape(option: Option) -> dict[str, Any]:
     if option.name == "resolution":
-        sides = {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 2}
-        return {"anyOf": [{"type": "string"}, {"type": "integer"}, sides]}
+        side = {"type": "integer", "minimum": 10, "maximum": 9999}
+        sides = {"type": "array", "items": side, "minItems": 1, "maxItems": 2}
+        return {"anyOf": [{"type": "string", "pattern": RESOLUTION}, side, sides]}
     one: dict[str, Any] = {"type": _TYPES.get(option.type, "string")}
     if one["type"] == "string":
         one["maxLength"] = 2000

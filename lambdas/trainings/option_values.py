@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdas.trainings.options import Option
 
+RESOLUTION = r"^ *([0-9]{2,4})(?: *[,x] *([0-9]{2,4}))? *$"
 _MOST_INTEGER = 2**53  # beyond it JSON readers lose digits
 _MOST_TEXT = 2000
 
@@ -91,8 +92,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _resolution(value: Any) -> str:
-    text = ",".join(str(side) for side in as_list(value)).replace(" ", "")
-    found = re.fullmatch(r"(\d{2,4})(?:[,x](\d{2,4}))?", text)
+    found = re.fullmatch(RESOLUTION, ",".join(str(side) for side in as_list(value)))
     if found is None:
         raise ValueError('must be a side or a width and a height, as in "512" or "512,768"')
     return f"{found[1]},{found[2] or found[1]}"
