@@ -9,7 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,9 +43,11 @@ def main() -> None:
         dataset = upload_dataset(api, material.draw_dataset(FOLDER), Screen())
         request = {"model": model["id"], "datasets": [{"dataset": dataset["id"]}]}
         training = api.post("/trainings", {"name": "bench", **request})
+        measured = list(operations(model, dataset, training, endpoints))
+        _must_be_of_every_function(measured)
         columns = "".join(f"{name:>9}" for name in ("import", "first", "both", "cpu", "second"))
         print(f"\n{'operation':<34}{columns}  AWS calls")
-        for operation in operations(model, dataset, training, endpoints):
+        for operation in measured:
             print(_row(operation, [_measured(operation, endpoints) for _ in range(ROUNDS)]))
         print(f"\nMedians of {ROUNDS} fresh processes, in seconds; cpu: processor time of both.")
 
@@ -87,6 +89,22 @@ def operations(
     bearer = {"authorizationToken": f"Bearer {endpoints['token']}", "methodArn": method_arn}
     yield Operation("authorizer", "access", bearer, "authorizer")
     yield Operation("status event", "training_status", _status_event(training))
+    yield Operation("GET /webhooks", "webhooks", _request("GET", "/webhooks"))
+    every_minute = {"detail-type": "Reconcile"}
+    yield Operation("asset worker, every minute", "asset_worker", every_minute)
+    yield Operation("notifier, every minute", "notifier", every_minute)
+
+
+def _must_be_of_every_function(measured: Iterable[Operation]) -> None:
+    template = json.loads((engine.ROOT / "cdk.out" / "LoraStack.template.json").read_text())
+    there_are = {
+        resource["Properties"]["Handler"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    }
+    missing = there_are - {f"lambdas.{one.room}.{one.handler}.handler" for one in measured}
+    if missing:
+        raise SystemExit(f"No operation of {', '.join(sorted(missing))} is measured.")
 
 
 def _request(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
