@@ -10,13 +10,13 @@ from typing import Any
 
 import chromium
 import pytest
-import yaml
 from chromium import Browser
 
+from contract.reading import read_yaml
 from published import publish
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+DOCUMENT: dict[str, Any] = read_yaml(ROOT / "openapi.yaml")
 OPERATIONS = [
     operation["operationId"]
     for part in (DOCUMENT["paths"], DOCUMENT["webhooks"])

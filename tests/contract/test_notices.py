@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import yaml
 
+from contract.reading import read_yaml
 from lambdas.core.notices import EventType
 from lambdas.notifier.signing import signature_headers
 
 ROOT = Path(__file__).parents[2]
-CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+CONTRACT: dict[str, Any] = read_yaml(ROOT / "openapi.yaml")
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 TYPES = {*get_args(EventType), "webhook.test"}
 

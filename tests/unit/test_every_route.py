@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
+from contract.reading import read_yaml
 from lambdas.core import clock
 from tests.unit.aws_calls import AWS_CALLS, MORE_WITH_A_KEY
 from tests.unit.every_route import World, calls_of, stopped_clock
 from tests.unit.fakes import EVERY_CALL, Answer, AwsCalls, FakeSageMaker, Killed, kill_points
 
-CONTRACT = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text())
+CONTRACT = read_yaml(Path(__file__).parents[2] / "openapi.yaml")
 # Files for everybody, which call nothing: see tests/unit/test_published.py.
 PUBLISHED = {"GET /openapi.json", "GET /docs"}
 ROUTES = [

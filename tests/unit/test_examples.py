@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
+from contract.reading import read_yaml
 from lambdas.access import workspaces
 from lambdas.core import aws, bucket
 from lambdas.core.reads import SPARSE
@@ -28,7 +28,7 @@ from tests.unit.test_training_status import end, leave_lora
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "contract" / "examples.json"
-CONTRACT: dict[str, Any] = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+CONTRACT: dict[str, Any] = read_yaml(ROOT / "openapi.yaml")
 OPERATIONS = {
     operation["operationId"]: operation
     for operations in CONTRACT["paths"].values()
