@@ -13,7 +13,7 @@ Operation = dict[str, Any]
 _WRITES = {"post", "put", "patch"}
 _WITHOUT_BODY = {204, 304}
 _GATEWAY = (
-    Raised(429, "too_many_requests", ("Retry-After",)),
+    Raised(429, "too_many_requests", ("Retry-After", "RateLimit", "RateLimit-Policy")),
     Raised(500, "internal_error"),
     Raised(504, "timeout"),
 )
@@ -27,6 +27,15 @@ _HEADERS = {
         "string",
     ),
     "Retry-After": ("After how many seconds another try is worth while.", "integer"),
+    "RateLimit": (
+        "What is left of the requests that the deployment takes (`r`), and in how many seconds "
+        "there are more (`t`); told when none is left.",
+        "string",
+    ),
+    "RateLimit-Policy": (
+        "How many requests (`q`) the deployment takes within so many seconds (`w`), from all.",
+        "string",
+    ),
     "WWW-Authenticate": ("`Bearer`: which kind of credentials is wanted.", "string"),
 }
 

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from findings import acknowledge
 from gateway_body import Route, gateway_body
+from gateway_responses import REQUESTS_A_SECOND, REQUESTS_AT_ONCE
 from settings import DeploymentSettings
 
 STAGE = "v1"
@@ -89,8 +90,8 @@ class Api(Construct):
             data_trace_enabled=False,
             metrics_enabled=True,
             tracing_enabled=True,
-            throttling_rate_limit=100,
-            throttling_burst_limit=200,
+            throttling_rate_limit=REQUESTS_A_SECOND,
+            throttling_burst_limit=REQUESTS_AT_ONCE,
         )
 
     def _allow_calls(

@@ -12,6 +12,16 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
+_EXPOSED = ("Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate")
+REQUESTS_A_SECOND = 100
+REQUESTS_AT_ONCE = 200
+# What the gateway knows of its limit (draft-ietf-httpapi-ratelimit-headers-10): which it is, for
+# all workspaces together, and that nothing is left of it for a second.
+THROTTLED = {
+    "Retry-After": "5",
+    "RateLimit-Policy": f'"deployment";q={REQUESTS_A_SECOND};w=1',
+    "RateLimit": '"deployment";r=0;t=1',
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Answer:
         headers = {
             "Access-Control-Allow-Origin": origin,
             "Cache-Control": "no-store",
-            "Access-Control-Expose-Headers": "Retry-After,WWW-Authenticate",
+            "Access-Control-Expose-Headers": ",".join(_EXPOSED),
             # The template is kept under application/json, which any Accept falls back to.
             "Content-Type": "application/problem+json",
             **self.headers,
@@ -104,9 +114,7 @@ ANSWERS = MappingProxyType(
             "unsupported_media_type",
             "Send JSON with Content-Type: application/json, uncompressed or as gzip.",
         ),
-        "THROTTLED": Answer(
-            SLOW_DOWN.status, SLOW_DOWN.code, SLOW_DOWN.detail, headers={"Retry-After": "5"}
-        ),
+        "THROTTLED": Answer(SLOW_DOWN.status, SLOW_DOWN.code, SLOW_DOWN.detail, headers=THROTTLED),
         "QUOTA_EXCEEDED": Answer(
             SLOW_DOWN.status, SLOW_DOWN.code, SLOW_DOWN.detail, headers={"Retry-After": "60"}
         ),

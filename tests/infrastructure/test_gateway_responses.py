@@ -89,6 +89,16 @@ def test_401_names_its_challenge_and_429_says_when_to_come_back(responses):
         assert (f"{HEADER}Retry-After" in headers) == (response["statusCode"] == 429)
 
 
+def test_a_throttled_request_is_told_the_limit_of_the_stage(responses, deployed):
+    headers = responses["THROTTLED"]["responseParameters"]
+    (all_methods,) = deployed.only("AWS::ApiGateway::Stage")["MethodSettings"]
+
+    rate = all_methods["ThrottlingRateLimit"]
+    assert headers[f"{HEADER}RateLimit-Policy"] == f"'\"deployment\";q={rate};w=1'"
+    assert headers[f"{HEADER}RateLimit"] == "'\"deployment\";r=0;t=1'"
+    assert "RateLimit-Policy" in headers[f"{HEADER}Access-Control-Expose-Headers"]
+
+
 def test_only_simple_variables_stand_in_a_template(responses):
     # API Gateway does not run VTL here: anything else would be sent as it stands.
     for response in responses.values():
