@@ -92,7 +92,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _resolution(value: Any) -> str:
-    found = re.fullmatch(RESOLUTION, ",".join(str(side) for side in as_list(value)))
+    each = [side if isinstance(side, str) else str(_int(side)) for side in as_list(value)]
+    found = re.fullmatch(RESOLUTION, ",".join(each))
     if found is None:
         raise ValueError('must be a side or a width and a height, as in "512" or "512,768"')
     return f"{found[1]},{found[2] or found[1]}"

@@ -97,6 +97,7 @@ def test_an_option_that_the_service_owns_is_never_what_was_meant() -> None:
         ("mixed_precision", "fp64", "no, fp16, bf16"),
         ("resolution", "big", "512,768"),
         ("resolution", [1, 2, 3], "512,768"),
+        ("resolution", 512.0, "whole number"),
         ("network_module", "os", "networks.lora"),
         ("optimizer_args", [1], "a text"),
         ("caption_prefix", "x" * 3000, "at most 2000"),
