@@ -41,6 +41,7 @@ _BETWEEN_FIELDS = re.compile(
     r"|was declared with .* bytes|^no image of this dataset"
     # Of a list as long as may be, the generator makes files of no name.
     r"|^must end in \.png, "
+    r"|^must be at least the resolution's longer side"
     r"|regularisation sets alone|is before since|can't be null: leave it out"
 )
 
