@@ -60,7 +60,9 @@ def _is_on_items(call: Call) -> bool:
 def _on_items(call: Call) -> WsgiAnswer:
     try:
         answer = quick_moto.answer(call.operation, call.parameters, ACCOUNT, REGION)
-    except Exception:  # as above: a fault of moto, or a request that it does not foresee
+    except (
+        Exception
+    ):  # a fault of moto, or a request that it does not foresee: its application answers 500 too
         LOG.exception("%s broke", call.operation)
         answer = ItemAnswer(500, '{"__type": "InternalServerError"}')
     headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": str(uuid4())}
